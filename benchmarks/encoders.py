@@ -1,12 +1,19 @@
-"""Which variant of the hash encoder selects best, keeps near-duplicates close, and costs least. One command, one table:
+"""Which variant of the hash encoder selects best, keeps near-duplicates close, and costs least.
 
     python benchmarks/encoders.py [--quick] [--split dev|test] [--only NAME ...] [--json FILE]
 
-Reads the shared data ($TSDS_SHARED_DATA, else ../shared/data). Every variant embeds both pools and seven targets; a stand-in
-selector, the same for all, takes 1 % of the pool round-robin over the targets' nearest candidates. Measured, on held-out rows
-of each target and in spaces that no variant produces: the mean cosine to the nearest selected text (full sparse TF-IDF of
-words and pairs, scikit-learn), and bits a word by which a unigram model of the selection beats one of the pool. And: the share
-of the selection from in-domain sources, near-duplicate distances, seconds. Development only: needs scikit-learn and SciPy.
+Reads the shared data ($TSDS_SHARED_DATA, else ../shared/data). Every variant embeds both pools and the seven targets; a
+stand-in selector, the same for all, takes 1 % of the pool, round-robin over the targets' nearest candidates. What is
+measured lies in spaces that no variant produces:
+
+- near: mean cosine of a held-out row to its nearest selected text, in full sparse TF-IDF of 1-2-grams (scikit-learn);
+- bits: a held-out word that a unigram model of the selection (half of it, half the pool's) saves over the pool's;
+- pure: share of the selection from the sources of the target's own domain (mean of six targets; bbh has none);
+- dup, other: 99 % quantile of the distance of a near-duplicate to its original; 1 % quantile of the distance of a
+  passage of the pool to its nearest other one; AUC of telling the first kind from the second by distance;
+- fit, enc., cpu: seconds for the 75,112 passages of `domain`, read already.
+
+Development only: needs scikit-learn and SciPy. All variants take about ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -15,10 +22,13 @@ import argparse
 import gzip
 import json
 import os
+import resource
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import faiss
 import numpy as np
@@ -27,46 +37,49 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer
+from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import normalize
 
-from tsds.embeddings.encoders.hashing import HashEncoder
+from tsds.embeddings.encoders import hashing
+from tsds.embeddings.encoders.directions import SparseRows
+from tsds.embeddings.encoders.hashing import HashEncoder, View
 from tsds.embeddings.encoders.ngrams import Counts, count_ngrams, mix
 
 DATA = Path(os.environ.get("TSDS_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-IN_DOMAIN = {  # prefixes of the sources; strict, and wide where there is a second reading
-    "chemprot": [("bio_",)],
-    "sci_cite": [("bio_", "cs_")],
+IN_DOMAIN: dict[str, list[tuple[str, ...]]] = {  # prefixes of sources: strict, and wide where there is a second reading
     "ag_news": [("news_",)],
+    "chemprot": [("bio_",), ("bio_", "health_")],
     "rt_polarity": [("movie_",)],
+    "sci_cite": [("bio_", "cs_")],
     "gsm8k": [("flan_cot_gsm8k",), ("flan_cot_gsm8k", "flan_cot_aqua")],
     "strategyqa": [("flan_cot_strategyqa",), ("flan_cot_strategyqa", "flan_cot_creak", "commonsenseqa2")],
     "bbh": [],
 }
 Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
 
 
-def read(path: Path) -> list[dict]:
+def read(path: Path) -> list[dict[str, Any]]:
     with gzip.open(path) as lines:
         return [orjson.loads(line) for line in lines]
 
 
-def text_of(record: dict) -> str:
-    if "text" in record:
-        return record["text"]
-    return "\n".join(turn["content"] for turn in record["messages"])
+def text_of(record: dict[str, Any]) -> str:
+    return record["text"] if "text" in record else "\n".join(turn["content"] for turn in record["messages"])
 
 
-@dataclass
 class Target:
-    name: str
-    texts: list[str]
-    held_out: list[str]
-    near: sp.csr_matrix = field(init=False)  # held-out rows in the reference TF-IDF
-    words: NDArray = field(init=False)  # unigram counts of the held-out rows, summed
+    """500 rows (or all queries) to select with, up to 1,000 held out."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        shown = folder / ("query.jsonl.gz" if (folder / "query.jsonl.gz").exists() else "train.jsonl.gz")
+        self.name = folder.name
+        self.texts = [text_of(record) for record in read(shown)][:500]
+        self.held_out = [text_of(record) for record in read(folder / f"{split}.jsonl.gz")][:1000]
 
 
 class Benchmark:
-    """One pool with its targets, and the two reference measures on it."""
+    """One pool with its targets, and the reference measures on it."""
 
     def __init__(self, name: str, split: str) -> None:
         self.name = name
@@ -74,57 +87,236 @@ class Benchmark:
         self.texts = [text_of(record) for record in records]
         self.sources = np.array([record["source"] for record in records])
         row = {record["id"]: i for i, record in enumerate(records)}
-        self.copies: list[str] = []
-        if name == "domain":
-            copies = read(DATA / name / "near_duplicates.jsonl.gz")
-            self.copies = [copy["text"] for copy in copies]
-            self.bases = np.array([row[copy["base"]] for copy in copies])
-        self.targets = []
-        for folder in sorted((DATA / name / "targets").iterdir()):
-            shown = folder / ("query.jsonl.gz" if name == "instruct" else "train.jsonl.gz")
-            texts = [text_of(record) for record in read(shown)][:500]
-            held_out = [text_of(record) for record in read(folder / f"{split}.jsonl.gz")][:1000]
-            self.targets.append(Target(folder.name, texts, held_out))
+        copies = read(DATA / name / "near_duplicates.jsonl.gz") if name == "domain" else []
+        self.copies = [copy["text"] for copy in copies]
+        self.bases = np.array([row[copy["base"]] for copy in copies], dtype=np.int64)
+        self.targets = [Target(folder, split) for folder in sorted((DATA / name / "targets").iterdir())]
         counter = CountVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", dtype=np.float32)
         counts = counter.fit_transform(self.texts)
         tfidf = TfidfTransformer(sublinear_tf=True)
-        self.near = tfidf.fit_transform(counts)
+        self.tfidf = tfidf.fit_transform(counts)
         single = np.array([" " not in word for word in counter.get_feature_names_out()])
         self.words = sp.csr_matrix(counts[:, single])
         total = np.asarray(self.words.sum(axis=0)).ravel() + 1.0
         self.background = total / total.sum()
-        for target in self.targets:
-            target_counts = counter.transform(target.held_out)
-            target.near = tfidf.transform(target_counts)
-            target.words = np.asarray(target_counts[:, single].sum(axis=0)).ravel()
+        held_out = [counter.transform(target.held_out) for target in self.targets]
+        self.held_out_tfidf = [tfidf.transform(rows) for rows in held_out]
+        self.held_out_words = [np.asarray(rows[:, single].sum(axis=0)).ravel() for rows in held_out]
 
-    def alignment(self, target: Target, chosen: NDArray) -> float:
-        """Mean cosine of a held-out row to the nearest chosen text."""
-        return float((target.near @ self.near[chosen].T).max(axis=1).toarray().mean())
+    def near(self, target: int, chosen: Integers) -> float:
+        return float((self.held_out_tfidf[target] @ self.tfidf[chosen].T).max(axis=1).toarray().mean())
 
-    def bits(self, target: Target, chosen: NDArray) -> float:
-        """Bits a word that the chosen texts' unigram model (smoothed by 2,000 words of the pool) saves over the pool's."""
+    def bits(self, target: int, chosen: Integers) -> float:
         counts = np.asarray(self.words[chosen].sum(axis=0)).ravel()
-        model = (counts + 2000 * self.background) / (counts.sum() + 2000)
-        return float((target.words * np.log2(model / self.background)).sum() / target.words.sum())
+        model = counts / counts.sum() / 2 + self.background / 2
+        words = self.held_out_words[target]
+        return float((words * np.log2(model / self.background)).sum() / words.sum())
 
-    def purity(self, target: Target, chosen: NDArray) -> list[float]:
-        return [float(np.char.startswith(self.sources[chosen][:, None], [list(p)]).any(axis=1).mean()) for p in IN_DOMAIN[target.name]]
+    def purity(self, target: int, chosen: Integers) -> list[float]:
+        sources = self.sources[chosen].tolist()
+        return [float(np.mean([s.startswith(kind) for s in sources])) for kind in IN_DOMAIN[self.targets[target].name]]
 
 
-def round_robin(pool: Floats, target: Floats, size: int) -> NDArray:
-    """The first `size` distinct candidates over the targets' 1st, 2nd, ... neighbours; ties of rank go to the nearest."""
-    similarity, neighbour = faiss.knn(target, pool, min(len(pool), 4 * size // len(target) + 200), metric=faiss.METRIC_INNER_PRODUCT)
-    rank = np.broadcast_to(np.arange(neighbour.shape[1]), neighbour.shape)
+def round_robin(pool: Floats, target: Floats, size: int) -> Integers:
+    """The first `size` distinct candidates over the targets' 1st, 2nd, ... neighbours; in a rank, nearest first."""
+    k = min(len(pool), 4 * size // len(target) + 200)
+    similarity, neighbour = faiss.knn(target, pool, k, metric=faiss.METRIC_INNER_PRODUCT)
+    rank = np.broadcast_to(np.arange(k), neighbour.shape)
     order = neighbour.ravel()[np.lexsort((-similarity.ravel(), rank.ravel()))]
     _, first = np.unique(order, return_index=True)
-    return order[np.sort(first)][:size]
+    chosen = order[np.sort(first)][:size]
+    assert len(chosen) == size
+    return chosen
 
 
-def near_duplicates(pool: Floats, copies: Floats, bases: NDArray) -> tuple[float, float]:
-    """99 % quantile of copy-to-base distances; 1 % quantile of the distance of pool passages to their nearest other one."""
+def duplicates(pool: Floats, copies: Floats, bases: Integers) -> tuple[float, float, float]:
+    """Copy-to-base distances against those of passages to their nearest other one: two quantiles, and the AUC."""
     copy = np.linalg.norm(pool[bases] - copies, axis=1)
     some = np.random.default_rng(0).choice(len(pool), 2000, replace=False)
     similarity, _ = faiss.knn(pool[some], pool, 2, metric=faiss.METRIC_INNER_PRODUCT)
     other = np.sqrt(np.maximum(2 - 2 * similarity[:, 1], 0))
-    return float(np.quantile(copy, 0.99)), float(np.quantile(other, 0.01)), float(np.quantile(other, 0.5)), float((copy < np.quantile(other, 0.01)).mean())
+    auc = roc_auc_score(np.repeat([0, 1], [len(copy), len(other)]), np.concatenate([copy, other]))
+    return float(np.quantile(copy, 0.99)), float(np.quantile(other, 0.01)), float(auc)
+
+
+class Sklearn:
+    """The reference to beat: HashingVectorizer, TfidfTransformer, TruncatedSVD."""
+
+    def __init__(self) -> None:
+        self.hashing = HashingVectorizer(ngram_range=(1, 2), n_features=1 << 18, alternate_sign=False, norm=None)
+        self.tfidf = TfidfTransformer(sublinear_tf=True)
+        self.svd = TruncatedSVD(256, random_state=0)
+
+    def fit(self, batches: Iterable[Sequence[str]]) -> Sklearn:
+        self.svd.fit(self.tfidf.fit_transform(self.hashing.transform([text for batch in batches for text in batch])))
+        return self
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        return normalize(self.svd.transform(self.tfidf.transform(self.hashing.transform(texts)))).astype(np.float32)
+
+
+class Characters(HashEncoder):
+    """Character n-grams next to the words, in the buckets of pairs."""
+
+    orders = (3, 4)
+
+    def _counts(self, block: list[str]) -> Counts:
+        codes = np.frombuffer("".join(block).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
+        row = np.repeat(np.arange(len(block)), [len(text) for text in block])
+        words = count_ngrams(block, self.bits)
+        is_word = words.bucket < 1 << self.bits
+        keys = [np.repeat((words.row << (self.bits + 1)) | words.bucket, words.count * is_word)]
+        for order in self.orders:
+            value = np.full(max(len(codes) - order + 1, 0), order, dtype=np.uint64)
+            for i in range(order):
+                value = mix(value ^ codes[i : len(value) + i])
+            bucket = (value >> np.uint64(64 - self.bits)).astype(np.int64) | (1 << self.bits)
+            inside = row[order - 1 :] == row[: len(value)]
+            keys.append(((row[: len(value)] << (self.bits + 1)) | bucket)[inside])
+        unique, count = np.unique(np.concatenate(keys), return_counts=True)
+        return Counts(len(block), unique >> (self.bits + 1), unique & ((2 << self.bits) - 1), count)
+
+
+class Reworked(HashEncoder):
+    """Axes changed afterwards, view by view: divided by (spread in the pool)^power, centred, or without the first."""
+
+    power = 0.0
+    centred = False
+    drop = 0
+
+    def fit(self, batches: Iterable[Sequence[str]]) -> Reworked:
+        texts = [text for batch in batches for text in batch]
+        super().fit([texts])
+        vectors = super().encode(texts[:20000])
+        self.mean = vectors.mean(axis=0) * self.centred
+        self.scale = np.sqrt((vectors**2).mean(axis=0)) ** -self.power
+        return self
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        vectors = (super().encode(texts) - self.mean) * self.scale
+        return np.hstack([normalize(vectors[:, s][:, self.drop :]) for s in self._spans]) / np.float32(
+            len(self.views) ** 0.5
+        )
+
+
+class Unlearned(HashEncoder):
+    """A random projection of the same weights: the table's rows keep their weight, their directions are random."""
+
+    def fit(self, batches: Iterable[Sequence[str]]) -> Unlearned:
+        with mock.patch.object(hashing, "leading_directions", self._random):
+            super().fit(batches)
+        return self
+
+    @staticmethod
+    def _random(rows: SparseRows, width: int, dim: int, seed: int) -> Floats:
+        return np.random.default_rng(seed).standard_normal((width, dim), dtype=np.float32)
+
+
+def variant(
+    kind: type[HashEncoder] = HashEncoder, dim: int = 256, seed: int = 0, **settings: Any
+) -> Callable[[], HashEncoder]:
+    made = type("Variant", (kind,), settings)
+    return lambda: made(dim=dim, seed=seed)
+
+
+MANNER, MATTER = HashEncoder.views
+TFIDF = View(idf_power=1, pair_weight=1, repeats=True)
+VARIANTS: dict[str, Callable[[], Any]] = {
+    "default": variant(),
+    "seed 1": variant(seed=1),
+    "seed 2": variant(seed=2),
+    "dim 128": variant(dim=128),
+    "dim 384": variant(dim=384),
+    "dim 512": variant(dim=512),
+    "one view: TF-IDF": variant(views=(TFIDF,)),
+    "one view: TF-IDF, words only": variant(views=(replace(TFIDF, pair_weight=0),)),
+    "one view: TF-IDF, 4,096 buckets": variant(views=(TFIDF,), bits=11),
+    "one view: manner": variant(views=(MANNER,)),
+    "one view: matter": variant(views=(MATTER,)),
+    "three views: manner, TF-IDF, matter": variant(views=(MANNER, TFIDF, MATTER)),
+    "matter with idf": variant(views=(MANNER, replace(MATTER, idf_power=1))),
+    "matter with idf cubed": variant(views=(MANNER, replace(MATTER, idf_power=3))),
+    "manner with repeats": variant(views=(replace(MANNER, repeats=True), MATTER)),
+    "matter without repeats": variant(views=(MANNER, replace(MATTER, repeats=False))),
+    "no pairs": variant(views=(replace(MANNER, pair_weight=0), replace(MATTER, pair_weight=0))),
+    "pairs in full": variant(views=(MANNER, replace(MATTER, pair_weight=1))),
+    "characters 3-4 with words": variant(Characters),
+    "vocabulary 8,192": variant(vocabulary=8192),
+    "vocabulary 16,384": variant(vocabulary=16384),
+    "vocabulary 65,536": variant(vocabulary=65536),
+    "sample 4,096": variant(sample_texts=4096),
+    "sample 8,192": variant(sample_texts=8192),
+    "sample 32,768": variant(sample_texts=32768),
+    "axes times spread^0.25": variant(Reworked, power=-0.25),
+    "axes by spread^0.25": variant(Reworked, power=0.25),
+    "axes by spread^0.5": variant(Reworked, power=0.5),
+    "axes whitened": variant(Reworked, power=1.0),
+    "centred": variant(Reworked, centred=True),
+    "first axes dropped": variant(Reworked, drop=1),
+    "random projection": variant(Unlearned, sample_texts=1),
+    "scikit-learn, TF-IDF and SVD": Sklearn,
+}
+QUICK = ["default", "dim 128", "dim 512", "one view: TF-IDF", "one view: manner", "one view: matter", "sample 4,096"]
+
+
+def measure(make: Callable[[], Any], benchmarks: Sequence[Benchmark]) -> dict[str, Any]:
+    result: dict[str, Any] = {"near": {}, "bits": {}, "purity": {}}
+    for benchmark in benchmarks:
+        start, cpu = time.perf_counter(), time.process_time()
+        encoder = make().fit([benchmark.texts])
+        fitted = time.perf_counter()
+        pool = encoder.encode(benchmark.texts)
+        if benchmark.name == "domain":
+            result["fit"], result["encode"] = fitted - start, time.perf_counter() - fitted
+            result["cpu"] = time.process_time() - cpu
+            result["duplicates"] = duplicates(pool, encoder.encode(benchmark.copies), benchmark.bases)
+        for i, target in enumerate(benchmark.targets):
+            chosen = round_robin(pool, encoder.encode(target.texts), round(len(benchmark.texts) / 100))
+            result["near"][target.name] = benchmark.near(i, chosen)
+            result["bits"][target.name] = benchmark.bits(i, chosen)
+            result["purity"][target.name] = benchmark.purity(i, chosen)
+    return result
+
+
+def header(names: Iterable[str]) -> str:
+    targets = " ".join(f"{name[:8]:>8}" for name in names)
+    return f"{'variant':36} | near   bits   pure  | {targets} | dup   other AUC   |  fit enc.  cpu"
+
+
+def line(name: str, result: dict[str, Any]) -> str:
+    """Means over the targets; bits over purity in % of each target; near-duplicates; seconds."""
+    strict = [share[0] for share in result["purity"].values() if share]
+    near, bits = (np.mean(list(result[key].values())) for key in ("near", "bits"))
+    each = " ".join(
+        f"{result['bits'][t]:5.2f}/{100 * share[0]:2.0f}" if share else f"{result['bits'][t]:5.2f}   "
+        for t, share in ((t, s) for t, s in result["purity"].items())
+    )
+    copy, other, auc = result["duplicates"]
+    return (
+        f"{name:36} | {near:.4f} {bits:.4f} {np.mean(strict):.3f} | {each} | {copy:.3f} {other:.3f} {auc:.3f} | "
+        f"{result['fit']:4.1f} {result['encode']:4.1f} {result['cpu']:4.1f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few variants")
+    parser.add_argument(
+        "--split", choices=["dev", "test"], default="dev", help="held-out rows; dev chose the constants"
+    )
+    parser.add_argument("--only", nargs="*", choices=list(VARIANTS), metavar="NAME", help="these variants")
+    parser.add_argument("--json", type=Path, help="write all numbers here")
+    arguments = parser.parse_args()
+    benchmarks = [Benchmark(name, arguments.split) for name in ("domain", "instruct")]
+    print(header(target.name for benchmark in benchmarks for target in benchmark.targets))
+    results = {}
+    for name in arguments.only or (QUICK if arguments.quick else VARIANTS):
+        results[name] = measure(VARIANTS[name], benchmarks)
+        print(line(name, results[name]), flush=True)
+    print(f"peak memory of the benchmark: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,9 @@
-"""The default encoder: hashed words and word pairs, TF-IDF over the pool, principal directions of a sample; no download.
+"""The default encoder: hashed words and word pairs, weighed in two ways, on leading directions of the pool.
 
-A text becomes sublinear TF-IDF weights of hashed 1-2-grams (ngrams.py), folded with signs into a few thousand columns (a count
-sketch, which keeps inner products in expectation), projected on the leading directions of a sample of the pool, and scaled to
-unit norm. One pass over the pool fits it; docs/encoders.md has the measurements behind every constant.
+Two views of a text have half of the axes each: its *manner*, where all words and pairs weigh the same, so that function
+words and set phrases tell how it is written; and its *matter*, TF-IDF with the square of the idf, so that rare words
+tell what it is about. Either view alone selects worse; docs/encoders.md has the measurements behind every constant. A
+view is projected on the leading directions of a sample of the pool. Nothing to download; one pass over the pool fits.
 """
 
 from __future__ import annotations
@@ -16,76 +17,108 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from tsds.embeddings.encoders.directions import SparseRows, leading_directions
 from tsds.embeddings.encoders.ngrams import Counts, blocks, count_ngrams, mix
 
 _VERSION = 1  # of the arithmetic: raise it whenever the same input may give other bits
-_BLOCK = 512  # texts in one matrix product: always this many rows, so a row's bits do not depend on its neighbours
+_BLOCK = 512  # texts handled at once by a thread
+_SPARE = 1024  # random vectors for words the pool does not have
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
+@dataclass(frozen=True)
+class View:
+    """How words and pairs weigh: pair_weight * idf^idf_power, times 1 + log(count) if repeated words count."""
+
+    idf_power: float
+    pair_weight: float
+    repeats: bool
+
+
 class HashEncoder:
-    """Hashed 1-2-gram TF-IDF with a projection fitted on a sample of the pool.
+    """Hashed words and word pairs, projected on directions learned from a sample of the pool.
 
     The vector of a text depends on the text and the fitted state only: neither on the batch it came in, nor on threads.
 
     Args:
       dim: width of the embeddings.
-      seed: of the sample, the signs and the projection.
-      threads: to use; all cores if not given. Results do not depend on it.
+      seed: of the sample and of the projection.
+      threads: to use; all cores if not given.
+
+    Example:
+      >>> pool = ["the cat sat on the mat", "a cat sat down", "rates of interest rose"]
+      >>> vectors = HashEncoder(dim=8).fit([pool]).encode(pool)
+      >>> vectors.shape, bool(vectors[0] @ vectors[1] > vectors[0] @ vectors[2])
+      ((3, 8), True)
     """
 
     name = "hash"
 
-    bits = 20  # 2^bits buckets of words and pairs, with one document frequency each
-    pairs = True
-    columns = 4096  # of the count sketch
+    views = (View(idf_power=0, pair_weight=1, repeats=False), View(idf_power=2, pair_weight=0.5, repeats=True))
+    bits = 20  # 2^bits buckets of words, as many of pairs, with one document frequency each
+    vocabulary = 32768  # buckets that count: those in most texts of the pool
     sample_texts = 16384  # texts of the pool from which directions are learned ...
-    sample_features = 1 << 22  # ... fewer if they have more distinct 1-2-grams than this in all
-    rounds = 3  # of subspace iteration
-    oversample = 32  # extra directions carried along while iterating
-    power = 0.25  # directions are scaled by (singular value)^-power
+    sample_features = 1 << 22  # ... fewer if they have more distinct words and pairs than this in all
 
     def __init__(self, *, dim: int = 256, seed: int = 0, threads: int | None = None) -> None:
-        if not 1 <= dim <= self.columns:
-            raise ValueError(f"dim={dim} must be between 1 and {self.columns}")
+        if dim < 1:
+            raise ValueError(f"dim={dim} must be at least 1")
+        if seed < 0:
+            raise ValueError(f"seed={seed} must not be negative")
         self.dim = dim
         self.seed = seed
         self.threads = threads or os.cpu_count() or 1
-        bucket = mix(np.arange(1 << self.bits, dtype=np.uint64) + (np.uint64(seed + 1) << np.uint64(32)))
-        self._column = (bucket % np.uint64(self.columns)).astype(np.int64)
-        self._sign = np.where(bucket >> np.uint64(63), np.float32(1), np.float32(-1))
-        self._weight: NDArray[np.float32] | None = None  # signed idf of each bucket, [2^bits]
-        self._projection: NDArray[np.float32] | None = None  # [columns, dim]
+        edges = [dim * i // len(self.views) for i in range(len(self.views) + 1)]
+        self._spans = [slice(first, last) for first, last in pairwise(edges)]  # axes of each view
+        self._column: NDArray[np.int64] | None = None  # each bucket's row of the table, [2^(bits+1)]; -1: none
+        self._table = np.zeros((0, dim), dtype=np.float32)  # projection of a word or pair, its weight included
+        self._spare = np.random.default_rng(seed).standard_normal((_SPARE, dim), dtype=np.float32)
 
     def fit(self, batches: Iterable[Sequence[str]]) -> HashEncoder:
         """Learn document frequencies from all texts of the pool, and directions from a sample of them, in one pass.
 
         How the pool is cut into batches makes no difference.
         """
-        frequency = np.zeros(1 << self.bits, dtype=np.int64)
+        frequency = np.zeros(2 << self.bits, dtype=np.int64)
         sample = _Sample(self.sample_texts, self.sample_features, self.seed)
-        total = 0
         with _one_blas_thread():
-            for counts, rows in _in_threads(self._counts, blocks(batches, _BLOCK), self.threads):
-                frequency += np.bincount(counts.bucket, minlength=len(frequency))
-                sample.add(counts, rows)
-                total += rows
-            self._weight = (self._sign * self._idf(frequency, total)).astype(np.float32)
-            self._projection = self._directions(sample.blocks(_BLOCK)).astype(np.float32)
+            for counts in _in_threads(self._counts, blocks(batches, _BLOCK), self.threads):
+                np.add.at(frequency, counts.bucket, 1)
+                sample.add(counts)
+            present = int(np.count_nonzero(frequency))
+            frequent = np.sort(np.argsort(-frequency, kind="stable")[: min(self.vocabulary, present)])
+            self._column = np.full(len(frequency), -1, dtype=np.int64)
+            self._column[frequent] = np.arange(len(frequent))
+            rows = self._known(sample.counts())
+            self._table = np.zeros((len(frequent), self.dim), dtype=np.float32)
+            idf = np.log((1 + sample.seen) / (1 + frequency[frequent])) + 1
+            is_pair = frequent >= 1 << self.bits
+            for view, span in zip(self.views, self._spans, strict=True):
+                weight = (idf**view.idf_power * np.where(is_pair, view.pair_weight, 1)).astype(np.float32)
+                values = _repeats(rows.values, view) * weight[rows.columns]
+                directions = leading_directions(
+                    _unit_rows(SparseRows(rows.starts, rows.columns, values)),
+                    len(frequent),
+                    span.stop - span.start,
+                    self.seed,
+                )
+                self._table[:, span] = directions * weight[:, None]
         return self
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts: [n, dim] float32, unit norm; a row is zero only if its text is empty or white space."""
-        if self._projection is None:
-            raise ValueError("HashEncoder.encode needs fit first: document frequencies come from the pool")
+        if self._column is None:
+            raise ValueError("HashEncoder.encode before fit: the weights of words come from the pool")
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         done = 0
         with _one_blas_thread():
@@ -96,141 +129,115 @@ class HashEncoder:
 
     def fingerprint(self) -> str:
         """Identifies the vectors: name, settings, code version, and the fitted state."""
-        settings = (
-            self.bits,
-            self.columns,
-            self.sample_texts,
-            self.sample_features,
-            self.rounds,
-            self.oversample,
-            self.power,
-        )
-        digest = hashlib.blake2b(
-            repr((_VERSION, unicodedata.unidata_version, self.seed, settings)).encode(), digest_size=16
-        )
-        if self._weight is not None and self._projection is not None:
-            digest.update(self._weight.data)
-            digest.update(self._projection.data)
+        settings = (self.views, self.bits, self.vocabulary, self.sample_texts, self.sample_features, self.seed)
+        digest = hashlib.blake2b(repr((_VERSION, unicodedata.unidata_version, settings)).encode(), digest_size=16)
+        if self._column is not None:
+            digest.update(self._column.data)
+            digest.update(self._table.data)
         return f"{self.name}-v{_VERSION}-d{self.dim}-{digest.hexdigest()}"
 
-    def _counts(self, block: list[str]) -> tuple[Counts, int]:
-        return count_ngrams(block, self.bits, self.pairs), len(block)
+    def _counts(self, block: list[str]) -> Counts:
+        return count_ngrams(block, self.bits)
 
-    def _idf(self, frequency: NDArray[np.int64], total: int) -> NDArray[np.float64]:
-        return np.log((1 + total) / (1 + frequency)) + 1
-
-    def _values(self, counts):
-        return (1 + np.log(counts.count.astype(np.float32))) * self._weight[counts.bucket]
-
-    def _sketch(self, counts: Counts) -> NDArray[np.float32]:
-        """Signed TF-IDF folded into columns, [_BLOCK, columns], unit norm; rows beyond the block's texts are zero."""
-        values = self._values(counts)
-        sketch = np.zeros(_BLOCK * self.columns, dtype=np.float32)
-        np.add.at(sketch, counts.row * self.columns + self._column[counts.bucket], values)
-        return _unit(sketch.reshape(_BLOCK, self.columns))
+    def _known(self, counts: Counts) -> SparseRows:
+        """The counts of what is in the vocabulary, [texts, v]."""
+        assert self._column is not None
+        column = self._column[counts.bucket]
+        known = column >= 0
+        starts = np.searchsorted(counts.row[known], np.arange(counts.texts + 1))
+        return SparseRows(starts, column[known], counts.count[known].astype(np.float32))
 
     def _embed(self, block: list[str]) -> NDArray[np.float32]:
         """Vectors of one block of texts, [len(block), dim]."""
-        assert self._projection is not None
-        counts, _ = self._counts(block)
-        vectors = _unit(self._sketch(counts) @ self._projection)[: len(block)]
-        lost = np.flatnonzero(~vectors.any(axis=1))
-        if len(lost):  # opposite signs cancelled: one fixed axis for the same text
-            present, first = np.unique(counts.row, return_index=True)
-            for row in lost[np.isin(lost, present)]:
-                vectors[row, self._column[counts.bucket[first[np.searchsorted(present, row)]]] % self.dim] = 1
+        counts = self._counts(block)
+        rows = self._known(counts)
+        vectors = np.zeros((len(block), self.dim), dtype=np.float32)
+        values = [_repeats(rows.values, view) for view in self.views]
+        for row, (first, last) in enumerate(pairwise(rows.starts.tolist())):
+            table = self._table[rows.columns[first:last]]
+            for value, span in zip(values, self._spans, strict=True):
+                np.dot(value[first:last], table[:, span], out=vectors[row, span])
+        # A text of which nothing is known gets random directions, the same for the same words.
+        for row in np.flatnonzero(_scale(vectors, self._spans)).tolist():
+            words = counts.bucket[counts.row == row] % _SPARE
+            if len(words):
+                vectors[row] = self._spare[words].sum(axis=0)
+                _scale(vectors[row : row + 1], self._spans)
         return vectors
-
-    def _directions(self, sample: Sequence[Counts]) -> NDArray[np.float64]:
-        """Leading right singular vectors of the sample's sketch, scaled, [columns, dim].
-
-        Subspace iteration on the sample's Gram matrix, which is never formed. Directions that the sample does not have (it
-        may be smaller than dim) are random ones, orthogonal to the others, with the smallest scale.
-        """
-        width = min(self.dim + self.oversample, self.columns)
-        basis = np.random.default_rng(self.seed).standard_normal((self.columns, width))
-        basis = np.linalg.qr(basis)[0]
-        start = basis
-        for _ in range(self.rounds):
-            basis = np.linalg.qr(self._gram(sample, basis))[0]
-        values, rotation = np.linalg.eigh(basis.T @ self._gram(sample, basis))
-        scale = np.sqrt(np.maximum(values[::-1], 0))
-        known = min(int((scale > 1e-3 * scale[0]).sum()), self.dim) if scale[0] > 0 else 0
-        found = basis @ rotation[:, ::-1][:, :known]
-        extra = start[:, : self.dim - known]
-        directions = np.hstack([found, np.linalg.qr(np.hstack([found, extra]))[0][:, known:]])
-        least = scale[known - 1] if known else 1.0
-        return directions * np.concatenate([scale[:known], np.full(self.dim - known, least)]) ** -self.power
-
-    def _gram(self, sample: Sequence[Counts], basis: NDArray[np.float64]) -> NDArray[np.float64]:
-        """X^T X basis for the sample's sketch X, [columns, width]; summed in the sample's order, whatever the threads."""
-        narrow = basis.astype(np.float32)
-
-        def product(counts: Counts) -> NDArray[np.float32]:
-            sketch = self._sketch(counts)
-            return sketch.T @ (sketch @ narrow)
-
-        total = np.zeros(basis.shape)
-        for part in _in_threads(product, sample, self.threads):
-            total += part
-        return total
 
 
 class _Sample:
-    """The texts of smallest hashed position: the same ones however the pool is cut, in bounded memory.
+    """Counts of the texts whose hashed position is smallest: the same texts however the pool is cut, in bounded memory.
 
-    Kept is the longest run of texts, by priority, that fits both limits; a text once dropped can't come back.
+    Kept are the texts in order of hash, as long as both limits hold (the first one always).
     """
 
     def __init__(self, texts: int, features: int, seed: int) -> None:
         self.texts, self.features, self.seed = texts, features, seed
-        self.seen = self.held = 0
-        self.heap: list[tuple[int, int, NDArray[np.uint32], NDArray[np.uint32]]] = []  # largest priority first
+        self.seen = self._held = 0
+        self._limit = 1 << 64  # hash of the first text that did not fit
+        self._heap: list[tuple[int, int, NDArray[np.uint32], NDArray[np.uint32]]] = []  # -hash, position, bucket, count
 
-    def add(self, counts: Counts, rows: int) -> None:
-        """Offer a block of `rows` texts, the next ones of the pool."""
-        position = np.arange(self.seen, self.seen + rows, dtype=np.uint64)
-        priority = mix(mix(position + np.uint64(1)) ^ np.uint64(self.seed)) >> np.uint64(1)
-        self.seen += rows
-        edges = np.searchsorted(counts.row, np.arange(rows + 1))
-        for row in range(rows):
-            rank = int(priority[row])
-            if len(self.heap) >= self.texts and rank >= -self.heap[0][0]:
+    def add(self, counts: Counts) -> None:
+        """Offer the next texts of the pool."""
+        position = np.arange(self.seen, self.seen + counts.texts, dtype=np.uint64)
+        ranks = mix(mix(position + np.uint64(1)) ^ np.uint64(self.seed)).tolist()
+        edges = np.searchsorted(counts.row, np.arange(counts.texts + 1)).tolist()
+        for row, rank in enumerate(ranks):
+            if rank >= self._limit:
                 continue
             part = slice(edges[row], edges[row + 1])
-            entry = (
-                -rank,
-                self.seen - rows + row,
-                counts.bucket[part].astype(np.uint32),
-                counts.count[part].astype(np.uint32),
-            )
-            heapq.heappush(self.heap, entry)
-            self.held += len(entry[2])
-            while len(self.heap) > self.texts or (self.held > self.features and len(self.heap) > 1):
-                self.held -= len(heapq.heappop(self.heap)[2])
+            bucket, count = counts.bucket[part].astype(np.uint32), counts.count[part].astype(np.uint32)
+            heapq.heappush(self._heap, (-rank, self.seen + row, bucket, count))
+            self._held += len(bucket)
+            while len(self._heap) > self.texts or (self._held > self.features and len(self._heap) > 1):
+                dropped = heapq.heappop(self._heap)
+                self._limit = -dropped[0]
+                self._held -= len(dropped[2])
+        self.seen += counts.texts
 
-    def blocks(self, rows: int) -> list[Counts]:
-        """The sampled texts, in pool order, in blocks of `rows`."""
-        kept = sorted(self.heap, key=lambda entry: entry[1])
-        parts = [kept[start : start + rows] for start in range(0, len(kept), rows)]
-        return [
-            Counts(
-                np.repeat(np.arange(len(part)), [len(entry[2]) for entry in part]),
-                np.concatenate([entry[2] for entry in part]).astype(np.int64),
-                np.concatenate([entry[3] for entry in part]).astype(np.int64),
-            )
-            for part in parts
-        ]
+    def counts(self) -> Counts:
+        """The sampled texts, in pool order."""
+        kept = sorted(self._heap, key=lambda entry: entry[1])
+        nothing = [np.zeros(0, dtype=np.uint32)]
+        return Counts(
+            len(kept),
+            np.repeat(np.arange(len(kept)), [len(entry[2]) for entry in kept]),
+            np.concatenate([entry[2] for entry in kept] or nothing).astype(np.int64),
+            np.concatenate([entry[3] for entry in kept] or nothing).astype(np.int64),
+        )
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows scaled to unit norm; zero rows stay."""
-    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
-    return np.divide(rows, norms, out=rows, where=norms > 0)
+def _repeats(counts: NDArray[np.float32], view: View) -> NDArray[np.float32]:
+    """The value of a word that a text has `counts` times, [k]."""
+    return 1 + np.log(counts) if view.repeats else np.ones_like(counts)
+
+
+def _unit_rows(rows: SparseRows) -> SparseRows:
+    """The rows scaled to unit norm; an empty row stays empty."""
+    length = np.diff(rows.starts)
+    row = np.repeat(np.arange(len(length)), length)
+    norm = np.sqrt(np.bincount(row, rows.values.astype(np.float64) ** 2, minlength=len(length)))
+    return SparseRows(rows.starts, rows.columns, (rows.values / norm[row]).astype(np.float32))
+
+
+def _scale(vectors: NDArray[np.float32], spans: Sequence[slice]) -> NDArray[np.bool_]:
+    """Scale each view of each row, in place, to one length, the row to unit norm; returns where a view is zero, [n]."""
+    used = [span for span in spans if span.stop > span.start]
+    lost = np.zeros(len(vectors), dtype=np.bool_)
+    for span in used:
+        part = vectors[:, span]
+        norm = np.sqrt((part * part).sum(axis=1) * np.float32(len(used)))
+        lost |= norm == 0
+        part /= np.where(norm > 0, norm, np.float32(1))[:, None]
+    return lost
 
 
 def _in_threads(work: Callable[[_T], _R], items: Iterable[_T], threads: int) -> Iterator[_R]:
-    """Map in order, on threads, with few items in flight: NumPy's large operations run outside the interpreter's lock."""
+    """Map in order, with few items in flight: NumPy's large operations run outside the interpreter's lock."""
+    if threads == 1:
+        yield from map(work, items)
+        return
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[_R]] = deque()
         for item in items:
@@ -251,7 +258,7 @@ _blas_lock = threading.RLock()
 
 @contextmanager
 def _one_blas_thread() -> Iterator[None]:
-    """Products on one core each, as the threads are ours; and BLAS adds up in the same order on any machine of this kind.
+    """One core a product, since the threads are ours and so that sums are added up in one order whatever the cores.
 
     The limit is the process's, so only one encoder at a time may set and restore it.
     """

@@ -1,11 +1,11 @@
-"""Hashed word 1-2-grams of a block of texts, as pure NumPy over the block's characters at once.
+"""Hashed words and word pairs of a block of texts, as pure NumPy over all characters of the block at once.
 
-A loop over words in Python costs about ten microseconds a word; here a block of texts becomes one array of code points, and
-words, hashes and counts come from a dozen array operations on it.
+A loop over words in Python costs about a microsecond a word and step; here a block of texts becomes one array of code
+points, and words, hashes and counts come from a dozen array operations on it.
 
-What a word is: a maximal run of letters, digits, combining marks and underscores, lower-cased. Scripts written without spaces
-(Chinese, Japanese, Thai, ...) and symbols (emoji, currency, mathematics) give one word a character, so that neighbouring pairs
-of them are the character bigrams. Punctuation separates; only a text that has nothing else is read as one word a mark.
+What a word is: a run of letters, digits, combining marks and underscores, lower-cased. Scripts written without spaces
+(Chinese, Japanese, Thai, ...) and symbols (emoji, currency, mathematics) give one word a character, so that pairs of
+neighbours are the character bigrams. Punctuation separates; only a text of nothing else is read as one word a mark.
 """
 
 from __future__ import annotations
@@ -47,11 +47,13 @@ class Counts:
     """How often each row has each bucket: sorted by row, then bucket; no pair twice.
 
     Attributes:
+      texts: in the block.
       row: [k] int64, position of the text in its block.
-      bucket: [k] int64 in [0, 2^bits).
+      bucket: [k] int64, of a word in [0, 2^bits), of a pair in [2^bits, 2^(bits+1)).
       count: [k] int64, at least 1.
     """
 
+    texts: int
     row: NDArray[np.int64]
     bucket: NDArray[np.int64]
     count: NDArray[np.int64]
@@ -90,7 +92,7 @@ def _powers(base: int) -> NDArray[np.uint64]:
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Scramble 64-bit values so that every bit of the result depends on every bit given (the finaliser of splitmix64)."""
+    """Scramble 64-bit values: every bit of the result depends on every bit given (the finaliser of splitmix64)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
@@ -112,27 +114,30 @@ def blocks(batches: Iterable[Sequence[str]], rows: int) -> Iterator[list[str]]:
         yield block
 
 
-def count_ngrams(block: Sequence[str], bits: int, pairs: bool = True) -> Counts:
+def count_ngrams(block: Sequence[str], bits: int) -> Counts:
     """Count the hashed words, and pairs of neighbouring words, of each text.
 
     Args:
       block: lower-cased texts, MAX_CHARACTERS characters in all at most (see `blocks`).
-      bits: words and pairs share 2^bits buckets, at most 32.
-      pairs: whether pairs count.
+      bits: words have the buckets below 2^bits, pairs those from 2^bits to 2^(bits+1); at most 31.
 
     Returns:
-      The counts. A text with a character that is not white space has at least one.
+      The counts. A text with a character that is not white space has at least one word.
     """
     row, word = _words(block)
-    features = mix(word)
-    if pairs and len(word) > 1:
-        same = row[1:] == row[:-1]
-        pair = mix(word[:-1] * _LEFT + word[1:] * _RIGHT)[same]
-        row, features = np.concatenate([row, row[1:][same]]), np.concatenate([features, pair])
-    keys = np.sort((row << bits) | (features >> np.uint64(64 - bits)).astype(np.int64))
+    same = row[1:] == row[:-1]
+    pair = mix(word[:-1] * _LEFT + word[1:] * _RIGHT)[same]
+    shift = np.uint64(64 - bits)
+    keys = np.concatenate(
+        [
+            (row << (bits + 1)) | (mix(word) >> shift).astype(np.int64),
+            (row[1:][same] << (bits + 1)) | (pair >> shift).astype(np.int64) | (1 << bits),
+        ]
+    )
+    keys.sort()
     starts = np.flatnonzero(np.diff(keys, prepend=-1))
     unique = keys[starts]
-    return Counts(unique >> bits, unique & ((1 << bits) - 1), np.diff(starts, append=len(keys)))
+    return Counts(len(block), unique >> (bits + 1), unique & ((2 << bits) - 1), np.diff(starts, append=len(keys)))
 
 
 def _words(block: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
@@ -145,7 +150,7 @@ def _words(block: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]
         classes = character_classes()[codes]
         classes[np.repeat(missing, np.diff(ends, prepend=0)) & ~_spaces()[codes]] = SINGLE
         starts, stops, row = _boundaries(classes, ends)
-    # sum of c_i B^i over a word, from prefix sums, divided by B^start: the same for the same word anywhere (modulo 2^64)
+    # sum of c_i B^i over a word, from prefix sums, over B^start: the same for a word anywhere (all modulo 2^64)
     prefix = np.zeros(len(codes) + 1, dtype=np.uint64)
     np.cumsum((codes + np.uint32(1)) * _powers(_BASE)[: len(codes)], out=prefix[1:])
     return row, (prefix[stops] - prefix[starts]) * _powers(_INVERSE)[starts]

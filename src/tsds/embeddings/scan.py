@@ -1,0 +1,99 @@
+"""The first look at a pool's vectors: are they fit for use, and which of them are exact copies of one another?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.embeddings.vectors import Block, Rows, Vectors
+from tsds.errors import InputError
+
+Metric = Literal["l2", "cosine"]
+Progress = Callable[[int], None]  # rows done since the last call
+
+BLOCK_BYTES = 64 << 20
+#: Leading bytes of a row that are hashed at first sight: two cache lines are cheap, and real vectors differ in them.
+_PREFIX_BYTES = 256
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What the first pass found.
+
+    Attributes:
+      largest_norm: the largest Euclidean norm of a row.
+      first_copy: [n], for each row the first row with equal bytes (itself, if it is that); None if all differ.
+    """
+
+    largest_norm: float
+    first_copy: Rows | None
+
+
+def scan(vectors: Vectors, metric: Metric, name: str, progress: Progress = lambda rows: None) -> Scan:
+    """Check every row and find exact copies, in one pass.
+
+    Raises:
+      InputError: naming the row, if it holds NaN or infinity, or is zero under cosine.
+    """
+    largest, keys = 0.0, []
+    for start, block in vectors.blocks(vectors.block_rows(BLOCK_BYTES)):
+        squares = np.einsum("ij,ij->i", block, block, dtype=np.float32 if block.dtype != np.float64 else np.float64)
+        if not np.isfinite(squares).all():
+            squares = _exact_squares(block, start, name)
+        if metric == "cosine" and not squares.all():
+            tiny = np.flatnonzero(squares == 0)
+            zero = tiny[~np.asarray(block[tiny], dtype=np.float64).any(axis=1)]
+            if len(zero):
+                raise InputError(
+                    "is a zero vector, which has no cosine",
+                    path=name,
+                    row=start + int(zero[0]),
+                    remedy="drop it or use --metric l2",
+                )
+        largest = max(largest, float(squares.max(initial=0.0)))
+        keys.append(_prefix_keys(block))
+        progress(len(block))
+    return Scan(float(np.sqrt(largest)), _first_copies(vectors, np.concatenate(keys)))
+
+
+def _exact_squares(block: Block, start: int, name: str) -> NDArray[np.float64]:
+    wide = np.asarray(block, dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(wide).all(axis=1))
+    if len(bad):
+        what = "NaN" if np.isnan(wide[bad[0]]).any() else "infinity"
+        raise InputError(f"holds {what}", path=name, row=start + int(bad[0]), remedy="embed that record again")
+    return np.asarray(np.square(wide).sum(axis=1))
+
+
+def _prefix_keys(block: Block) -> NDArray[np.uint64]:
+    """A 64-bit key of the first bytes of each row; equal rows have equal keys."""
+    words = min(block.shape[1] * block.dtype.itemsize, _PREFIX_BYTES) // 8
+    if words == 0:
+        return np.zeros(len(block), np.uint64)
+    head = np.ascontiguousarray(block[:, : words * 8 // block.dtype.itemsize]).view(np.uint64)
+    odd = np.random.default_rng(0).integers(1 << 63, size=words, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    mixed = (head ^ (head >> np.uint64(29))) * odd
+    key = mixed.sum(axis=1, dtype=np.uint64)
+    return np.asarray(key ^ (key >> np.uint64(31)))
+
+
+def _first_copies(vectors: Vectors, keys: NDArray[np.uint64]) -> Rows | None:
+    """Confirm rows of equal keys by a digest of all their bytes; None if there is no copy."""
+    order = np.argsort(keys, kind="stable")
+    same = keys[order][1:] == keys[order][:-1]
+    if not same.any():
+        return None
+    suspect = np.zeros(len(keys), bool)
+    suspect[order[1:][same]] = suspect[order[:-1][same]] = True
+    first = np.arange(len(keys))
+    seen: dict[bytes, int] = {}
+    for start, block in vectors.blocks(vectors.block_rows(BLOCK_BYTES)):
+        for i in np.flatnonzero(suspect[start : start + len(block)]):
+            digest = hashlib.blake2b(np.ascontiguousarray(block[i]).tobytes(), digest_size=16).digest()
+            first[start + i] = seen.setdefault(digest, start + int(i))
+    return None if (first == np.arange(len(keys))).all() else first

@@ -1,0 +1,187 @@
+"""Embeddings as rows of one (n, d) matrix: in memory or in .npy shards, read block by block, never all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.errors import InputError
+
+Rows = NDArray[np.int64]
+Block = NDArray[Any]  # float16, float32 or float64, as stored
+
+_FLOATS = (np.float16, np.float32, np.float64)
+
+
+@dataclass(frozen=True)
+class NpyShard:
+    """One two-dimensional float .npy file, mapped a block at a time so that what was read can be let go."""
+
+    path: Path
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    offset: int
+    fortran: bool
+
+    @classmethod
+    def open(cls, path: Path) -> NpyShard:
+        """Read the header and check it against the file.
+
+        Raises:
+          InputError: if it is missing, not a .npy file, holds objects (never unpickled) or other than 2-d floats.
+        """
+        try:
+            whole = np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError:
+            raise InputError("no such file", path=path) from None
+        except (ValueError, OSError, EOFError) as error:
+            why = str(error)
+            if "pickle" in why.lower() or "Python objects" in why:
+                raise InputError(
+                    "holds Python objects, which are never loaded", path=path, remedy="save a plain float array"
+                ) from None
+            raise InputError(f"is not a whole .npy array: {why}", path=path, remedy="write it again") from None
+        if not isinstance(whole, np.memmap):
+            raise InputError("is not a .npy array", path=path, remedy="np.save one 2-d float array a file")
+        _check_matrix(whole.shape, whole.dtype, path)
+        fortran = bool(whole.flags.f_contiguous and not whole.flags.c_contiguous)
+        return cls(path, (int(whole.shape[0]), int(whole.shape[1])), whole.dtype, int(whole.offset), fortran)
+
+    def read(self, start: int, stop: int) -> Block:
+        """Rows start..stop as an array backed by the file."""
+        if self.fortran:
+            whole = np.load(self.path, mmap_mode="r", allow_pickle=False)
+            return np.ascontiguousarray(whole[start:stop])
+        if start == stop:
+            return np.empty((0, self.shape[1]), self.dtype)
+        row_bytes = self.shape[1] * self.dtype.itemsize
+        where = self.offset + start * row_bytes
+        return np.memmap(self.path, self.dtype, "r", where, (stop - start, self.shape[1]))
+
+
+@dataclass(frozen=True)
+class ArrayShard:
+    """An array that is in memory."""
+
+    array: Block
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return int(self.array.shape[0]), int(self.array.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+    def read(self, start: int, stop: int) -> Block:
+        """Rows start..stop, a view."""
+        return self.array[start:stop]
+
+
+class Vectors:
+    """Shards seen as one matrix, optionally only some of its rows.
+
+    Blocks are cut at multiples of the block size counted over all shards, so that a pool gives the same blocks, and
+    with them the same bits, however it is cut into files.
+
+    Args:
+      shards: matrices of one width.
+      kept: [n], ascending positions of the rows to see; all if None.
+
+    Raises:
+      InputError: if the shards differ in width or there is no row.
+    """
+
+    def __init__(self, shards: Sequence[NpyShard | ArrayShard], kept: Rows | None = None) -> None:
+        self._shards = tuple(shards)
+        widths = {shard.shape[1] for shard in self._shards}
+        if len(widths) > 1:
+            odd = next(s for s in self._shards if s.shape[1] != self._shards[0].shape[1])
+            raise InputError(
+                f"has {odd.shape[1]} dimensions where the first shard has {self._shards[0].shape[1]}",
+                path=getattr(odd, "path", None),
+                remedy="embed all shards with the same encoder",
+            )
+        self._starts = np.cumsum([0] + [shard.shape[0] for shard in self._shards])
+        self._kept = kept
+        self.stored = int(self._starts[-1])
+        if self.stored == 0:
+            raise InputError("holds no vector", path=getattr(self._shards[0], "path", None) if self._shards else None)
+        self.dim = self._shards[0].shape[1]
+        self.dtype = np.result_type(*{shard.dtype for shard in self._shards})
+
+    @classmethod
+    def of(cls, source: Any, name: str = "the array") -> Vectors:
+        """Vectors from an array, a .npy path, or a sequence of paths."""
+        if isinstance(source, Vectors):
+            return source
+        if isinstance(source, (str, Path)):
+            return cls([NpyShard.open(Path(source))])
+        if isinstance(source, (list, tuple)) and source and all(isinstance(x, (str, Path)) for x in source):
+            return cls([NpyShard.open(Path(x)) for x in source])
+        array = np.asarray(source)
+        _check_matrix(array.shape, array.dtype, name)
+        return cls([ArrayShard(np.ascontiguousarray(array))])
+
+    def __len__(self) -> int:
+        return self.stored if self._kept is None else len(self._kept)
+
+    def only(self, kept: Rows) -> Vectors:
+        """The same matrix with only these of its rows, ascending."""
+        return Vectors(self._shards, kept if self._kept is None else self._kept[kept])
+
+    def block_rows(self, block_bytes: int) -> int:
+        """How many rows of float32 make a block of so many bytes."""
+        return max(1, block_bytes // (4 * self.dim))
+
+    def blocks(self, rows: int) -> Iterator[tuple[int, Block]]:
+        """Consecutive blocks of at most `rows` rows, each with the position of its first row among the kept ones."""
+        seen = 0
+        for start in range(0, self.stored, rows):
+            stop = min(start + rows, self.stored)
+            block = self._read(start, stop)
+            if self._kept is not None:
+                low, high = np.searchsorted(self._kept, [start, stop])
+                if high - low < stop - start:
+                    block = block[self._kept[low:high] - start]
+            if len(block):
+                yield seen, block
+            seen += len(block)
+
+    def take(self, rows: Rows) -> Block:
+        """The vectors at these positions, in any order: [len(rows), d]."""
+        places = np.asarray(rows if self._kept is None else self._kept[rows], dtype=np.int64)
+        if len(self._shards) == 1 and isinstance(self._shards[0], ArrayShard):
+            return self._shards[0].array[places]
+        out = np.empty((len(places), self.dim), self.dtype)
+        for i, shard in enumerate(self._shards):
+            there = np.flatnonzero((places >= self._starts[i]) & (places < self._starts[i + 1]))
+            if len(there):
+                out[there] = shard.read(0, shard.shape[0])[places[there] - self._starts[i]]
+        return out
+
+    def _read(self, start: int, stop: int) -> Block:
+        first = int(np.searchsorted(self._starts, start, side="right")) - 1
+        parts = []
+        for i in range(first, len(self._shards)):
+            low = max(start - int(self._starts[i]), 0)
+            high = min(stop - int(self._starts[i]), self._shards[i].shape[0])
+            if high <= 0:
+                break
+            if low < high:
+                parts.append(self._shards[i].read(low, high))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _check_matrix(shape: tuple[int, ...], dtype: np.dtype[Any], path: str | Path) -> None:
+    if dtype.hasobject:
+        raise InputError("holds Python objects, which are never loaded", path=path, remedy="save a plain float array")
+    if len(shape) != 2 or shape[1] == 0:
+        raise InputError(f"has shape {shape}", path=path, remedy="embeddings are a 2-d array, one row a record")
+    if dtype not in _FLOATS:
+        raise InputError(f"has type {dtype}", path=path, remedy="embeddings are float16, float32 or float64")

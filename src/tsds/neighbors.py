@@ -1,0 +1,213 @@
+"""Exact nearest neighbours of the targets, streaming over the pool: faiss in float32 proposes, float64 decides.
+
+Faiss finds each target's nearest candidates in float32, whose rounding can swap near ties. So a few more than wanted
+are fetched, their distances are computed again in float64 from the stored vectors, and only those are listed that lie
+closer than anything that was not fetched can possibly lie, given a bound on the rounding error. The lists are then the
+exact ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.embeddings.scan import Metric, Progress
+from tsds.embeddings.vectors import Block, Vectors
+from tsds.errors import InputError
+from tsds.parallel import map_ordered
+
+Array = NDArray[np.float64]
+
+#: Large blocks: faiss starts a fresh top-k for each, and its cost then vanishes against the products.
+BLOCK_BYTES = 256 << 20
+#: Rows gathered at once, and differences that stay in a core's cache.
+_TAKE_BYTES = 32 << 20
+_CACHE_BYTES = 1 << 20
+
+
+def from_squares(squares: Array, metric: Metric) -> Array:
+    """Distances in the metric's own units, from squared Euclidean ones (for cosine: of unit vectors, 1 - cos)."""
+    squares = np.maximum(squares, 0.0)
+    return np.asarray(squares / 2 if metric == "cosine" else np.sqrt(squares))
+
+
+def unit_rows(block: Block, metric: Metric) -> Block:
+    """Under cosine the rows scaled to unit norm, else the rows as they are."""
+    if metric == "l2":
+        return block
+    wide = block if block.dtype == np.float64 else block.astype(np.float32)
+    return np.asarray(wide / np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None])
+
+
+def rounding_bound(dim: int, norms: float) -> float:
+    """How far a float32 squared distance by |x|^2 + |y|^2 - 2 x.y may be off, for norms |x| + |y| <= norms.
+
+    The inner product's partial sums run in at least eight lanes, so the chain is dim / 8 long; the rest is a few
+    operations. (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.)
+    """
+    return (dim / 8 + 32) * 2.0**-24 * norms**2
+
+
+class NeighborSearch:
+    """The targets' nearest candidates, as many as are asked for; asking for more searches again only where it must.
+
+    Args:
+      pool: [n, d] candidates.
+      targets: [m, d].
+      metric: "l2", the Euclidean distance, or "cosine", 1 - cos.
+      largest_norm: a bound on the norms of the pool's rows (from its scan); ones under cosine.
+      progress: called with the number of pool rows searched.
+
+    Attributes:
+      passes: how often the pool was read.
+    """
+
+    def __init__(
+        self,
+        pool: Vectors,
+        targets: Block,
+        metric: Metric = "l2",
+        *,
+        largest_norm: float,
+        progress: Progress = lambda rows: None,
+    ) -> None:
+        self.pool, self.metric, self.passes = pool, metric, 0
+        self._progress = progress
+        self.targets = unit_rows(np.asarray(targets, dtype=np.float64), metric)
+        top = float(np.sqrt(np.square(self.targets).sum(axis=1)).max())
+        self._error = rounding_bound(pool.dim, top + (1.001 if metric == "cosine" else largest_norm))
+        self._squares: NDArray[np.float32] = np.empty((len(targets), 0), np.float32)
+        self._indices: NDArray[np.int64] = np.empty((len(targets), 0), np.int64)
+
+    @property
+    def fetched(self) -> int:
+        """How many candidates a target the last pass brought."""
+        return int(self._indices.shape[1])
+
+    def fetch(self, k: int) -> tuple[NDArray[np.int64], Array]:
+        """The k nearest candidates of each target and their distances, both [m, k], ties by position.
+
+        Rows may be shorter where near ties at the end could not be told apart: missing entries have index -1 and an
+        infinite distance. With k >= n each row lists the whole pool.
+        """
+        n = len(self.pool)
+        k = min(k, n)
+        spare = min(n, k + max(16, k // 16))
+        if spare > self.fetched:
+            self._search(min(n, max(spare, 2 * self.fetched)))
+        indices = self._indices[:, :spare]
+        exact = self._exact_squares(indices)
+        order = np.lexsort((indices, exact), axis=1)
+        indices, exact = np.take_along_axis(indices, order, 1), np.take_along_axis(exact, order, 1)
+        if spare < n:
+            # Whatever is not among the first `spare` is at least this far away.
+            reach = self._squares[:, spare - 1 : spare].astype(np.float64) - 2 * self._error
+            listed = exact < reach
+            indices, exact = np.where(listed, indices, -1), np.where(listed, exact, np.inf)
+        width = max(1, int(np.isfinite(exact[:, :k]).any(axis=0).sum()))
+        return indices[:, :width], from_squares(exact[:, :width], self.metric)
+
+    def approximate(self, k: int) -> Array:
+        """Distances of the k nearest in float32 precision, for a first guess; [m, k]."""
+        k = min(k, len(self.pool))
+        if k > self.fetched:
+            self._search(k)
+        return from_squares(self._squares[:, :k].astype(np.float64), self.metric)
+
+    def _search(self, k: int) -> None:
+        import faiss
+
+        queries = np.ascontiguousarray(self.targets, dtype=np.float32)
+        squares, indices = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+        for start, block in self.pool.blocks(self.pool.block_rows(BLOCK_BYTES)):
+            rows = np.ascontiguousarray(unit_rows(block, self.metric), dtype=np.float32)
+            near, where = faiss.knn(queries, rows, min(k, len(rows)))
+            squares = np.concatenate([squares, near], axis=1)
+            indices = np.concatenate([indices, where + start], axis=1)
+            if squares.shape[1] > k:
+                kept = np.argpartition(squares, k - 1, axis=1)[:, :k]
+                squares, indices = np.take_along_axis(squares, kept, 1), np.take_along_axis(indices, kept, 1)
+            self._progress(len(block))
+        order = np.lexsort((indices, squares), axis=1)
+        self._squares, self._indices = np.take_along_axis(squares, order, 1), np.take_along_axis(indices, order, 1)
+        self.passes += 1
+
+    def _exact_squares(self, indices: NDArray[np.int64]) -> Array:
+        flat = indices.ravel()
+        owner = np.repeat(np.arange(len(indices)), indices.shape[1])
+        order = np.argsort(flat, kind="stable")  # in the file's order, and a candidate of several targets read once
+        pairs_at_once = max(1, _TAKE_BYTES // (self.pool.dim * self.pool.dtype.itemsize))
+
+        def chunk(start: int) -> tuple[NDArray[np.int64], Array]:
+            part = order[start : start + pairs_at_once]
+            found, where = np.unique(flat[part], return_inverse=True)
+            rows = unit_rows(self.pool.take(found), self.metric)
+            return part, pair_squares(rows, where, self.targets, owner[part])
+
+        out = np.empty(len(flat))
+        for part, squares in map_ordered(chunk, range(0, len(flat), pairs_at_once)):
+            out[part] = squares
+        return out.reshape(indices.shape)
+
+
+def pair_squares(a: Block, i: NDArray[Any], b: Block, j: NDArray[Any]) -> Array:
+    """|a[i] - b[j]|^2 in float64 for each pair, by differences (no cancellation), each pair's bits its own."""
+    out = np.empty(len(i))
+    step = max(1, _CACHE_BYTES // (8 * a.shape[1]))
+    for start in range(0, len(i), step):
+        part = slice(start, start + step)
+        difference = a[i[part]].astype(np.float64)
+        difference -= b[j[part]]
+        out[part] = np.einsum("ij,ij->i", difference, difference)
+    return out
+
+
+class Neighbors:
+    """The exact nearest candidates of every target; `grow(k)` lists more.
+
+    Attributes:
+      indices: [m, k] int64, rows of the pool, nearest first; -1 where missing.
+      distances: [m, k] float64, ascending; infinite where missing.
+    """
+
+    def __init__(self, fetch: Callable[[int], tuple[NDArray[np.int64], Array]], k: int) -> None:
+        self._fetch = fetch
+        self.indices, self.distances = fetch(k)
+
+    def grow(self, k: int) -> Neighbors:
+        """The k nearest; earlier passes over the pool are used where they suffice."""
+        return Neighbors(self._fetch, k)
+
+
+def nearest_neighbors(pool: Any, targets: Any, k: int = 100, *, metric: Metric = "l2") -> Neighbors:
+    """The exact nearest candidates of each target, streaming over the pool.
+
+    Args:
+      pool: (n, d) array, a .npy path, or a list of such paths (float16, float32 or float64), read in blocks.
+      targets: (m, d) array or .npy path.
+      k: candidates a target; n at most.
+      metric: "l2" or "cosine".
+
+    Raises:
+      InputError: on NaN, infinity, differing widths, or zero vectors under cosine, naming the row.
+    """
+    from tsds.embeddings.scan import scan
+
+    candidates, wanted = Vectors.of(pool, "pool"), Vectors.of(targets, "targets")
+    check_widths(candidates, wanted)
+    scan(wanted, metric, "targets")
+    norm = scan(candidates, metric, "pool").largest_norm
+    search = NeighborSearch(candidates, wanted.take(np.arange(len(wanted))), metric, largest_norm=norm)
+    return Neighbors(search.fetch, k)
+
+
+def check_widths(pool: Vectors, targets: Vectors) -> None:
+    """Raise InputError unless pool and targets have the same number of dimensions."""
+    if pool.dim != targets.dim:
+        raise InputError(
+            f"the pool has {pool.dim} dimensions and the targets have {targets.dim}",
+            remedy="embed both with the same encoder",
+        )

@@ -1,0 +1,25 @@
+"""Records in, records out: many files of many formats seen as one numbered stream, and written back unchanged."""
+
+from tsds.records.batches import Tally, TextBatch
+from tsds.records.blocks import Record
+from tsds.records.files import atomic_file
+from tsds.records.formats import FORMATS, Format
+from tsds.records.pool import Pool
+from tsds.records.shards import Shard
+from tsds.records.sources import Sources, is_vectors
+from tsds.records.text import FOUND, TextSpec
+
+__all__ = [
+    "FORMATS",
+    "FOUND",
+    "Format",
+    "Pool",
+    "Record",
+    "Shard",
+    "Sources",
+    "Tally",
+    "TextBatch",
+    "TextSpec",
+    "atomic_file",
+    "is_vectors",
+]

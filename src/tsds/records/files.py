@@ -1,0 +1,99 @@
+"""Bytes of files: decompressed while read, cut into lines; and written under a temporary name until whole."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import secrets
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from tsds.errors import InputError, RunError
+
+_CHUNK = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+NOT_UTF8_REMEDY = "convert the file: iconv -f ENCODING -t UTF-8"
+
+
+def _open_plain(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _open_gzip(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, "rb"))
+
+
+def _open_zstd(path: Path) -> BinaryIO:
+    import pyarrow as pa
+
+    return io.BufferedReader(pa.input_stream(str(path), compression="zstd"), _CHUNK)
+
+
+#: Suffix of a compressed file -> how to read its content.
+COMPRESSIONS: dict[str, Callable[[Path], BinaryIO]] = {".gz": _open_gzip, ".zst": _open_zstd}
+
+
+def chunks(path: Path, name: str) -> Generator[bytes, None, None]:
+    """The content of a file about a megabyte at a time, decompressed, without a byte order mark.
+
+    Args:
+      path: where it is; a suffix of COMPRESSIONS tells how it is compressed.
+      name: what error messages call it.
+
+    Raises:
+      InputError: if it can't be read, or its compressed data is damaged or cut short.
+    """
+    open_ = COMPRESSIONS.get(path.suffix.lower(), _open_plain)
+    try:
+        with open_(path) as stream:
+            chunk = stream.read(_CHUNK).removeprefix(_BOM)
+            while chunk:
+                yield chunk
+                chunk = stream.read(_CHUNK)
+    except (OSError, EOFError, zlib.error) as error:
+        raise unreadable(error, name) from error
+
+
+def lines(path: Path, name: str) -> Iterator[list[bytes]]:
+    """All lines of a file, in lists of many, without their "\\n" (a "\\r" before it stays: it is the record's)."""
+    pending: list[bytes] = []  # pieces of one line that spans chunks, joined once: a line may be gigabytes long
+    for chunk in chunks(path, name):
+        parts = chunk.split(b"\n")
+        pending.append(parts[0])
+        if len(parts) > 1:
+            parts[0] = b"".join(pending)
+            pending = [parts.pop()]
+            yield parts
+    last = b"".join(pending)
+    if last:
+        yield [last]
+
+
+def unreadable(error: Exception, name: str) -> InputError:
+    """The error of a file that exists and yet gives no content: the system's reason, or damage."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return InputError(f"can't be read: {error.strerror or error}", path=name)
+    return InputError(f"damaged or cut short: {error}", path=name, remedy="copy or make the file again")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears under its name only when whole and on disk; whatever ends the block early leaves nothing."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = temporary.open("xb")
+        try:
+            with file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)  # it is gone already if all went well
+    except OSError as error:
+        raise RunError(f"{path}: can't be written: {error.strerror or error}") from error

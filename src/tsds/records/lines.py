@@ -1,0 +1,141 @@
+"""Formats of one record a line (jsonl, txt), written back byte for byte; and JSON files that hold one array."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+
+from tsds.errors import InputError
+from tsds.records.blocks import RECORD_REMEDY, Block, Objects, Parsed, Picked, not_a_record, records_at
+from tsds.records.files import NOT_UTF8_REMEDY, chunks, lines
+
+_ARRAY_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class TextLines:
+    """Lines of a text file, each a record; blank ones are left out, so `numbers` tells where each one stood."""
+
+    name: str
+    lines: list[bytes]
+    numbers: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def parse(self, picks: Sequence[int] | None = None, fields: Collection[str] | None = None) -> list[Parsed]:
+        return [self._parsed(i) for i in (range(len(self.lines)) if picks is None else picks)]
+
+    def error(self, i: int, problem: str, remedy: str | None = None) -> InputError:
+        return InputError(problem, path=self.name, line=self.numbers[i], remedy=remedy)
+
+    def stored(self, picks: Sequence[int]) -> Iterator[bytes]:
+        """The lines as they are in the file; the last line of a file gets the newline it may lack."""
+        return (self.lines[i] + b"\n" for i in picks)
+
+    def _parsed(self, i: int) -> Parsed:
+        try:
+            return self.lines[i].removesuffix(b"\r").decode()
+        except UnicodeDecodeError:
+            return self.error(i, "not UTF-8", NOT_UTF8_REMEDY)
+
+
+@dataclass(frozen=True)
+class JsonLines(TextLines):
+    """Lines that hold a JSON object each (or a JSON string, which is a bare text)."""
+
+    def _parsed(self, i: int) -> Parsed:
+        line = self.lines[i]
+        try:
+            value = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            return self._malformed(i, error)
+        if isinstance(value, (dict, str)):
+            return value
+        return self.error(i, not_a_record(value), RECORD_REMEDY)
+
+    def _malformed(self, i: int, error: orjson.JSONDecodeError) -> InputError:
+        try:
+            self.lines[i].decode()
+        except UnicodeDecodeError:
+            return self.error(i, "not UTF-8", NOT_UTF8_REMEDY)
+        problem = f"malformed JSON: {error.msg}, column {error.colno}"
+        return self.error(i, problem, "mend the line, or leave such records out with --on-error skip")
+
+
+def _read_lines(path: Path, name: str, kind: type[TextLines]) -> Iterator[Block]:
+    line = 1
+    for part in lines(path, name):
+        kept = [stored for stored in part if stored and not stored.isspace()]
+        numbers: Sequence[int] = range(line, line + len(part))
+        if len(kept) < len(part):
+            numbers = [n for n, stored in zip(numbers, part, strict=True) if stored and not stored.isspace()]
+        if kept:
+            yield kind(name, kept, numbers)
+        line += len(part)
+
+
+def read_txt(path: Path, name: str) -> Iterator[Block]:
+    return _read_lines(path, name, TextLines)
+
+
+def read_jsonl(path: Path, name: str) -> Iterator[Block]:
+    return _read_lines(path, name, JsonLines)
+
+
+def read_json(path: Path, name: str) -> Iterator[Block]:
+    """JSON lines, or one array of objects (Alpaca's way), which has to be loaded whole."""
+    content = chunks(path, name)
+    head = b""
+    for chunk in content:
+        head += chunk
+        if head.lstrip():
+            break
+    if not head.lstrip().startswith(b"["):
+        content.close()
+        yield from read_jsonl(path, name)
+        return
+    whole = b"".join(chain([head], content))
+    try:
+        records = orjson.loads(whole)
+    except orjson.JSONDecodeError as error:
+        problem = f"malformed JSON: {error.msg}, column {error.colno}"
+        remedy = "a .json file holds one array of objects, or one object a line"
+        raise InputError(problem, path=name, line=error.lineno, remedy=remedy) from error
+    for first in range(0, len(records), _ARRAY_BLOCK):
+        yield Objects(name, records[first : first + _ARRAY_BLOCK], first)
+
+
+def write_jsonl(file: BinaryIO, picked: Picked) -> None:
+    """Lines of JSON as they were; records of other formats as compact JSON, bare text as {"text": ...}."""
+    for block, picks in picked:
+        if isinstance(block, JsonLines):
+            file.writelines(block.stored(picks))
+        else:
+            file.writelines(_as_json(block, picks))
+
+
+def _as_json(block: Block, picks: Sequence[int]) -> Iterator[bytes]:
+    for i, record in records_at(block, picks):
+        try:
+            yield orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+        except orjson.JSONEncodeError as error:
+            raise block.error(i, f"can't be written as JSON: {error}", "choose --format parquet") from error
+
+
+def write_txt(file: BinaryIO, picked: Picked) -> None:
+    """Lines of text as they were; of other formats the text, which must then be a single line."""
+    for block, picks in picked:
+        if type(block) is TextLines:
+            file.writelines(block.stored(picks))
+            continue
+        for i, record in zip(picks, block.parse(picks), strict=True):
+            text = picked.text_of(block, i, record)
+            if "\n" in text or text.endswith("\r"):
+                raise block.error(i, "the text has a line break, which txt can't hold", "choose --format jsonl")
+            file.write(text.encode() + b"\n")

@@ -1,0 +1,288 @@
+"""Many files seen as one numbered stream of records: the pool, a target, or what is to be excluded."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from functools import cached_property, partial
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tsds.errors import InputError
+from tsds.records.batches import Outcome, Rows, Tally, TextBatch, text_batch
+from tsds.records.blocks import Block, Parsed, Picked, Record
+from tsds.records.duplicates import IdHashes
+from tsds.records.fields import Candidate, Fields
+from tsds.records.files import atomic_file
+from tsds.records.formats import writable
+from tsds.records.shards import Shard, own_format
+from tsds.records.sources import Sources, shards_of
+from tsds.records.text import FOUND, TextSpec
+
+
+class Pool:
+    """A numbered stream of records over many files, read as often as needed and never held in memory.
+
+    Attributes:
+      shards: the files, in order.
+      role: "pool", "target" or "exclude", for messages.
+      tally: what the latest pass of `batches` has met so far.
+    """
+
+    def __init__(self, shards: list[Shard], fields: Fields, *, skip: bool = False, role: str = "pool") -> None:
+        self.shards = shards
+        self.role = role
+        self.tally = Tally()
+        self._fields = fields
+        self._skip = skip
+        self._ends: list[int] = []  # row after the last one, of each shard that has been read through
+        self._remove = weakref.finalize(
+            self, _unlink, [shard.path for shard in shards if shard.temporary and shard.path]
+        )
+
+    @classmethod
+    def open(
+        cls,
+        sources: Sources,
+        *,
+        text: TextSpec = FOUND,
+        id_field: str | None = None,
+        group_field: str | None = None,
+        tokens_field: str | None = None,
+        on_error: Literal["fail", "skip"] = "fail",
+        role: str = "pool",
+    ) -> Self:
+        """See files or objects as one stream of records.
+
+        Args:
+          sources: a path ("-" is standard input), folder, glob, `datasets.Dataset`, or a list of those, of texts or of
+            dicts; `shards_of` says how a list of str is told apart.
+          text: where the text of a record is.
+          id_field, group_field, tokens_field: as in `Fields`.
+          on_error: "fail" raises at the first unusable record; "skip" leaves such records out and counts them.
+          role: what messages call it.
+
+        Raises:
+          InputError: if a file is missing, of an unknown kind, or given twice.
+        """
+        if on_error not in ("fail", "skip"):
+            raise InputError(f"on_error is {on_error!r}", remedy="it is 'fail' or 'skip'")
+        fields = Fields(text, id_field, group_field, tokens_field)
+        return cls(shards_of(sources, role), fields, skip=on_error == "skip", role=role)
+
+    def batches(self, size: int = 4096) -> Iterator[TextBatch]:
+        """One pass over the usable records, `size` at a time; a batch never spans shards, so a shard's last is shorter.
+
+        Raises:
+          InputError: at a damaged file; at an unusable record or a repeated id, unless those are skipped; and at the
+            end if no record was usable.
+        """
+        if size < 1:
+            raise ValueError(f"size must be at least 1, not {size}")
+        self.tally = tally = Tally()
+        hashes = IdHashes()
+        for shard in range(len(self.shards)):
+            rows: list[int] = []
+            chosen: list[Candidate] = []
+            for row, block, i, outcome in self._outcomes(shard):
+                if self._skip and isinstance(outcome, Candidate) and row in self._repeated_rows:
+                    outcome = block.error(i, f"the id {outcome.id!r} is that of an earlier record too")
+                tally.count(outcome)
+                if isinstance(outcome, Candidate):
+                    rows.append(row)
+                    chosen.append(outcome)
+                elif outcome is not None and not self._skip:
+                    raise outcome
+                if len(chosen) == size:
+                    self._watch_ids(chosen, hashes)
+                    yield text_batch(shard, rows, chosen)
+                    rows, chosen = [], []
+            if chosen:
+                self._watch_ids(chosen, hashes)
+                yield text_batch(shard, rows, chosen)
+        self._refuse_repeats(hashes)
+        if not tally.used:
+            raise self._nothing_usable()
+
+    def records(self, rows: ArrayLike) -> Iterator[Record]:
+        """The parsed records at these positions (ascending; a repeated position gives its record again)."""
+        for block, picks in self._picked(_ascending(rows)):
+            for record in block.parse(picks):
+                if isinstance(record, InputError):
+                    raise record
+                yield record
+
+    def texts_at(self, rows: ArrayLike) -> list[str]:
+        """The texts of the records at these positions, ascending."""
+        texts = []
+        for block, picks in self._picked(_ascending(rows)):
+            for i, record in zip(picks, block.parse(picks, self._fields.columns), strict=True):
+                texts.append(self._text(block, i, record))
+        return texts
+
+    def write(
+        self,
+        rows: ArrayLike,
+        out_dir: str | Path,
+        stem: str = "selected",
+        format: str | None = None,
+        counts: ArrayLike | None = None,
+    ) -> Path:
+        """Write the records at these positions, as they are in the pool and in its order, to `out_dir/stem.SUFFIX`.
+
+        Lines of jsonl and txt keep their bytes, tables and csv their values. The file is whole or absent.
+
+        Args:
+          rows: positions, ascending.
+          out_dir: a folder, made if missing.
+          stem: the name of the file without its suffix.
+          format: what to write instead of the pool's own format, which is jsonl where its files are of several formats
+            or their columns don't agree.
+          counts: how often each record is written, at least once; once if not given.
+
+        Returns:
+          The path of the file.
+        """
+        chosen = _ascending(rows)
+        if counts is not None:
+            times = np.asarray(counts)
+            if times.shape != chosen.shape or (times < 1).any():
+                raise ValueError("counts must be at least 1, one for each row")
+            chosen = np.repeat(chosen, times)
+        own, schema = own_format(self.shards)
+        entry = writable(format or own)
+        assert entry.write is not None
+        picked = Picked(partial(self._picked, chosen), schema if entry.name == own else None, self._text)
+        path = Path(out_dir) / f"{stem}{entry.suffixes[0]}"
+        with atomic_file(path) as file:
+            entry.write(file, picked)
+        return path
+
+    def checksum(self) -> list[dict[str, str | int]]:
+        """Name, bytes and sha256 of each shard as stored."""
+        return [shard.checksum() for shard in self.shards]
+
+    def close(self) -> None:
+        """Remove the copy of standard input, if there is one; else it goes with the pool, or with the program."""
+        self._remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _outcomes(self, shard: int) -> Iterator[tuple[int, Block, int, Outcome]]:
+        """Every record of a shard: its row, its block and position there, and what came of reading it.
+
+        The shards before it must have been read through: that tells where its rows start.
+        """
+        row = self._ends[shard - 1] if shard else 0
+        candidate, columns = self._fields.candidate, self._fields.columns
+        for block in self.shards[shard].blocks():
+            for i, record in enumerate(block.parse(fields=columns)):
+                outcome: Outcome
+                try:
+                    outcome = record if isinstance(record, InputError) else candidate(record)
+                except InputError as error:
+                    outcome = self._placed(error, block, i)
+                yield row, block, i, outcome
+                row += 1
+        self._read_through(shard, row)
+
+    def _picked(self, rows: Rows) -> Iterator[tuple[Block, list[int]]]:
+        """The blocks that hold these rows, with their positions there; shards known to hold none are not read."""
+        row = done = 0
+        for shard in range(len(self.shards)):
+            if done == len(rows):
+                return
+            if shard < len(self._ends) and self._ends[shard] <= rows[done]:
+                row = self._ends[shard]
+                continue
+            for block in self.shards[shard].blocks():
+                upto = int(np.searchsorted(rows, row + len(block)))
+                if upto > done:
+                    yield block, (rows[done:upto] - row).tolist()
+                done, row = upto, row + len(block)
+                if done == len(rows):
+                    return
+            self._read_through(shard, row)
+        if done < len(rows):
+            raise ValueError(f"row {rows[done]} is beyond the {row} records of the {self.role}")
+
+    def _read_through(self, shard: int, end: int) -> None:
+        if shard == len(self._ends):
+            self._ends.append(end)
+
+    def _text(self, block: Block, i: int, record: Parsed) -> str:
+        if isinstance(record, InputError):
+            raise record
+        try:
+            return self._fields.text.text_of(record)
+        except InputError as error:
+            raise self._placed(error, block, i) from error
+
+    def _placed(self, error: InputError, block: Block, i: int) -> InputError:
+        """The same error with its file and line; the record is asked again whole, so that it can name its fields."""
+        record = block.parse([i])[0]
+        try:
+            if not isinstance(record, InputError):
+                self._fields.candidate(record)
+        except InputError as fuller:
+            error = fuller
+        return block.error(i, error.problem, error.remedy)
+
+    def _watch_ids(self, chosen: list[Candidate], hashes: IdHashes) -> None:
+        if hashes.add(one.id for one in chosen if one.id is not None):
+            self._refuse_repeats(hashes)
+
+    def _refuse_repeats(self, hashes: IdHashes) -> None:
+        if self._skip:
+            return  # the repeats have been left out
+        for row, first, error in self._repeats(hashes.repeated()):
+            problem = f"{error.problem} (rows {first} and {row} of the {self.role})"
+            raise InputError(problem, path=error.path, line=error.line, row=error.row, remedy=error.remedy)
+
+    def _repeats(self, suspects: frozenset[int]) -> Iterator[tuple[int, int, InputError]]:
+        """Records whose id an earlier usable one has: their row, that of the earlier one, and what to say of it."""
+        first: dict[str | int, int] = {}
+        for shard in range(len(self.shards) if suspects else 0):
+            for row, block, i, outcome in self._outcomes(shard):
+                if not isinstance(outcome, Candidate) or outcome.id is None or hash(outcome.id) not in suspects:
+                    continue
+                if first.setdefault(outcome.id, row) < row:
+                    remedy = "make ids unique, name another field with --id-field, or keep the first: --on-error skip"
+                    yield row, first[outcome.id], block.error(i, f"the id {outcome.id!r} occurs twice", remedy)
+
+    @cached_property
+    def _repeated_rows(self) -> frozenset[int]:
+        """Rows to leave out because an earlier usable record has their id; costs a pass, or two if there are any."""
+        hashes = IdHashes()
+        for shard in range(len(self.shards)):
+            outcomes = (outcome for *_, outcome in self._outcomes(shard))
+            hashes.add(one.id for one in outcomes if isinstance(one, Candidate) and one.id is not None)
+        return frozenset(row for row, _, _ in self._repeats(hashes.repeated()))
+
+    def _nothing_usable(self) -> InputError:
+        tally, where = self.tally, ", ".join(shard.name for shard in self.shards[:3])
+        problem = f"the {self.role} holds no usable record: {tally.read} read, {tally.empty} empty, {tally.bad} bad"
+        remedy = tally.problems[0] if tally.problems else "every record needs text that is not blank"
+        return InputError(problem, path=where, remedy=remedy)
+
+
+def _ascending(rows: ArrayLike) -> Rows:
+    array = np.asarray(rows)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise ValueError(f"rows must be a list of whole numbers, not {array.dtype} of shape {array.shape}")
+    if array.size and (array[0] < 0 or (np.diff(array) < 0).any()):
+        raise ValueError("rows must ascend and not be negative")
+    return array.astype(np.int64)
+
+
+def _unlink(paths: list[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,197 @@
+"""The text of a record: a field that was named, a template, or what the known layouts of training data hold."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from tsds.errors import InputError
+from tsds.records.blocks import Record
+
+#: Layouts tried in this order, on each record by itself: the fields that must be there, those joined to them if there.
+LAYOUTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("text",), ()),
+    (("messages",), ()),  # chats: [{"role": ..., "content": ...}]
+    (("conversations",), ()),  # ShareGPT: [{"from": ..., "value": ...}]
+    (("instruction",), ("input", "output")),  # Alpaca
+    (("prompt",), ("completion", "response")),
+    (("question",), ("answer",)),
+    (("input", "output"), ()),
+)
+_ABSENT = object()
+_FIELDS_SHOWN = 12
+_REMEDY = "choose one with --text-field or several with --template"
+
+
+@dataclass(frozen=True)
+class TextSpec:
+    """Where the text of a record is; found by the record's layout (LAYOUTS) if neither argument is given.
+
+    A record that is bare text is its own text, whatever was asked for.
+
+    Args:
+      field: the name of a field; "a.b" and "a.0" reach into objects and lists. A chat is joined, message by message.
+      template: text with fields in braces, '{instruction}\\n{input}'; a typed backslash-n is a line break, {{ a brace.
+
+    Raises:
+      InputError: if both are given, or the template is malformed or names no field.
+    """
+
+    field: str | None = None
+    template: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.field is not None and self.template is not None:
+            raise InputError("a text field and a template are both given", remedy="keep one of them")
+        if self.template is not None and not any(name for _, name in self._parts):
+            remedy = "name fields in braces: '{instruction}\\n{input}'"
+            raise InputError(f"the template {self.template!r} names no field", remedy=remedy)
+
+    def text_of(self, record: Record) -> str:
+        """The text of a record; raises InputError (without the place, which the caller knows) if it has none."""
+        if isinstance(record, str):
+            return record
+        if self.template is not None:
+            return "".join(literal + (_filled(record, name) if name else "") for literal, name in self._parts)
+        if self.field is None:
+            return _found(record)
+        value = record.get(self.field)
+        return value if isinstance(value, str) else _named(record, self.field)
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """The top-level fields that may hold text, so that formats with columns need not build the others."""
+        if self.template is not None:
+            names = [name for _, name in self._parts if name]
+        elif self.field is not None:
+            names = [self.field]
+        else:
+            names = [name for needed, more in LAYOUTS for name in needed + more]
+        return top_level(names)
+
+    @cached_property
+    def _parts(self) -> list[tuple[str, str | None]]:
+        """The template as literal text, each piece followed by a field (or, at the end, by none)."""
+        template = (self.template or "").replace("\\n", "\n").replace("\\t", "\t")
+        parts: list[tuple[str, str | None]] = []
+        try:
+            for literal, name, form, conversion in string.Formatter().parse(template):
+                if name == "" or form or conversion:
+                    raise ValueError("braces hold the name of a field and nothing else")
+                parts.append((literal, name and name.replace("[", ".").replace("]", "")))
+        except ValueError as error:
+            remedy = "write {{ and }} for braces that are text"
+            raise InputError(f"malformed template {self.template!r}: {error}", remedy=remedy) from error
+        return parts
+
+
+#: Text is found by each record's layout.
+FOUND = TextSpec()
+
+
+def lookup(record: dict[str, Any], name: str) -> object:
+    """A field by its name or by its path ("a.b", "a.0"); `absent(value)` tells that there is none."""
+    if name in record:
+        return record[name]
+    value: object = record
+    for step in name.split("."):
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return _ABSENT
+    return value
+
+
+def absent(value: object) -> bool:
+    return value is _ABSENT
+
+
+def top_level(names: Iterable[str]) -> frozenset[str]:
+    """The fields a table must supply for `lookup` to find these names."""
+    return frozenset(part for name in names for part in (name, name.partition(".")[0]))
+
+
+def missing(record: dict[str, Any], name: str, remedy: str) -> InputError:
+    """The error of a record without the field `name`: which fields it does have."""
+    return InputError(f"field {name!r} is missing; the record has {_fields(record)}", remedy=remedy)
+
+
+def _found(record: dict[str, Any]) -> str:
+    text = record.get("text")
+    if isinstance(text, str):
+        return text
+    for needed, more in LAYOUTS:
+        if all(record.get(name) is not None for name in needed):
+            parts = [_rendered(record[name], name) for name in needed]
+            parts += [_rendered(record[name], name, numbers=True) for name in more if record.get(name) is not None]
+            return "\n".join(part for part in parts if part)
+    raise InputError(f"no text found; the record has {_fields(record)}", remedy=_REMEDY)
+
+
+def _named(record: dict[str, Any], name: str) -> str:
+    value = lookup(record, name)
+    if value is _ABSENT:
+        raise missing(record, name, _REMEDY)
+    return _rendered(value, name)
+
+
+def _filled(record: dict[str, Any], name: str) -> str:
+    value = lookup(record, name)
+    if value is _ABSENT:
+        raise missing(record, name, "name another in --template, or leave such records out with --on-error skip")
+    if value is None:
+        raise InputError(f"field {name!r} of the template is null", remedy="--on-error skip leaves such records out")
+    if isinstance(value, str):
+        return value
+    return _chat(value, name) if _is_chat(value) else orjson.dumps(value, default=str).decode()
+
+
+def _rendered(value: object, name: str, numbers: bool = False) -> str:
+    """A field's text, if it is text or a list of it (a chat); numbers count only beside text, as answers do."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return _chat(value, name)
+    if numbers and isinstance(value, (int, float)):
+        return str(value)
+    kind = "null" if value is None else type(value).__name__
+    raise InputError(f"field {name!r} holds {kind}, not text", remedy=_REMEDY)
+
+
+def _is_chat(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(message, dict) for message in value)
+
+
+def _chat(messages: Any, name: str) -> str:
+    """The contents of messages, each on its own lines, without the names of the roles."""
+    return "\n".join(content for message in messages if (content := _content(message, name)))
+
+
+def _content(message: object, name: str) -> str:
+    if isinstance(message, str):
+        return message
+    if isinstance(message, dict):
+        content = next((message[key] for key in ("content", "value", "text") if message.get(key) is not None), None)
+        if content is None:
+            return ""  # a call of a tool, an image: a message without text
+        if isinstance(content, str):
+            return content
+        if isinstance(content, Sequence):
+            return "\n".join(text for part in content if (text := _content(part, name)))
+    problem = f"field {name!r} holds a {type(message).__name__} where a message is expected"
+    raise InputError(problem, remedy='a chat is a list of {"role": ..., "content": ...}')
+
+
+def _fields(record: dict[str, Any]) -> str:
+    names = list(record)
+    if not names:
+        return "no fields"
+    shown = ", ".join(names[:_FIELDS_SHOWN])
+    return f"{shown}, ... ({len(names)} fields)" if len(names) > _FIELDS_SHOWN else shown

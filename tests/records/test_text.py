@@ -1,0 +1,96 @@
+"""The text of a record: fields, templates, layouts."""
+
+from __future__ import annotations
+
+import pytest
+
+from tsds.errors import InputError
+from tsds.records import TextSpec
+
+CHAT = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        ("bare", "bare"),
+        ({"text": "t", "messages": CHAT}, "t"),
+        ({"text": None, "messages": CHAT}, "Why?\nBecause."),
+        ({"messages": CHAT}, "Why?\nBecause."),
+        ({"messages": []}, ""),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image", "url": "u"}]}]},
+            "a",
+        ),
+        ({"messages": [{"role": "assistant", "content": None, "tool_calls": []}, *CHAT]}, "Why?\nBecause."),
+        ({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}, "q\na"),
+        ({"instruction": "i", "input": "", "output": "o"}, "i\no"),
+        ({"instruction": "i", "input": "x", "output": "o"}, "i\nx\no"),
+        ({"prompt": "p", "completion": "c"}, "p\nc"),
+        ({"prompt": "p", "response": "r"}, "p\nr"),
+        ({"prompt": CHAT[:1], "completion": CHAT[1:]}, "Why?\nBecause."),
+        ({"question": "q", "answer": "a"}, "q\na"),
+        ({"question": "q", "answer": 42}, "q\n42"),
+        ({"input": "i", "output": "o"}, "i\no"),
+    ],
+)
+def test_layouts_are_found(record: object, text: str) -> None:
+    assert TextSpec().text_of(record) == text
+
+
+def test_a_named_field_may_be_nested_or_a_chat() -> None:
+    assert TextSpec("body").text_of({"body": "b", "text": "t"}) == "b"
+    assert TextSpec("meta.parts.1").text_of({"meta": {"parts": ["a", "b"]}}) == "b"
+    assert TextSpec("a.b").text_of({"a.b": "dotted name", "a": {"b": "path"}}) == "dotted name"
+    assert TextSpec("chat").text_of({"chat": CHAT}) == "Why?\nBecause."
+    assert TextSpec("body").text_of("bare text has no fields") == "bare text has no fields"
+
+
+def test_a_template_fills_fields_in() -> None:
+    record = {"q": "Q", "n": 3, "ok": True, "meta": {"tags": ["x", {"name": "y"}]}, "chat": CHAT, "empty": ""}
+    assert TextSpec(template="{q}\\n{n}\\t{ok}").text_of(record) == "Q\n3\ttrue"
+    assert TextSpec(template="{{{q}}}{empty}").text_of(record) == "{Q}"
+    assert TextSpec(template="{meta.tags.0} {meta[tags][1][name]}").text_of(record) == "x y"
+    assert TextSpec(template="{chat}").text_of(record) == "Why?\nBecause."
+    assert TextSpec(template="{meta.tags.1}").text_of(record) == '{"name":"y"}'
+
+
+@pytest.mark.parametrize(
+    ("spec", "record", "words"),
+    [
+        (TextSpec(), {"id": 1, "body": "x"}, ["no text found", "id, body", "--text-field", "--template"]),
+        (TextSpec(), {}, ["no text found", "no fields"]),
+        (TextSpec(), {str(i): i for i in range(30)}, ["30 fields"]),
+        (TextSpec(), {"text": None}, ["no text found", "text"]),
+        (TextSpec(), {"text": 7}, ["'text' holds int"]),
+        (TextSpec(), {"messages": [3]}, ["'messages' holds a int where a message is expected"]),
+        (TextSpec("body"), {"id": 1, "text": "x"}, ["'body' is missing", "id, text", "--text-field"]),
+        (TextSpec("body"), {"body": None}, ["'body' holds null"]),
+        (TextSpec("body"), {"body": b"x"}, ["'body' holds bytes"]),
+        (TextSpec(template="{a} {b}"), {"a": "x"}, ["'b' is missing", "has a"]),
+        (TextSpec(template="{a}"), {"a": None}, ["'a'", "null", "--on-error skip"]),
+        (TextSpec(template="{a.5}"), {"a": ["x"]}, ["'a.5' is missing"]),
+    ],
+)
+def test_a_record_without_text_is_told_so(spec: TextSpec, record: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        spec.text_of(record)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("template", ["no field", "", "{}", "{a", "a}", "{a!r}", "{a:>3}"])
+def test_a_malformed_template_is_refused_at_once(template: str) -> None:
+    with pytest.raises(InputError, match="template"):
+        TextSpec(template=template)
+
+
+def test_a_field_and_a_template_exclude_each_other() -> None:
+    with pytest.raises(InputError, match="keep one"):
+        TextSpec("a", "{b}")
+
+
+def test_columns_name_all_fields_that_may_be_read() -> None:
+    assert {"text", "messages", "instruction", "answer"} <= TextSpec().columns
+    assert TextSpec("a.b").columns == {"a", "a.b"}
+    assert TextSpec(template="{a} {b.c}").columns == {"a", "b", "b.c"}
