@@ -1,0 +1,119 @@
+"""The bandwidth of the density: how near is a near-duplicate, in the encoder at hand?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.embeddings.scan import Metric
+from tsds.embeddings.vectors import Vectors
+from tsds.neighbors import Array, from_squares, unit_rows
+
+#: Edits of a text are near-duplicates up to this quantile of their distances (benchmarks/bandwidth.py).
+QUANTILE = 0.95
+#: At h = sqrt(2) d the kernel of a pair at distance d is one half.
+HALF_WEIGHT = float(np.sqrt(2.0))
+#: Without a gap in the distances: this share of the typical distance to the nearest other record.
+_SHARE_OF_TYPICAL = 1 / 3
+_BINS = 48
+
+
+@dataclass(frozen=True)
+class Bandwidth:
+    """h, in the metric's units (0: only exact copies count as duplicates), and how it was found."""
+
+    value: float
+    why: str
+
+
+def perturbed(text: str, rng: np.random.Generator) -> str:
+    """A near-duplicate of a text by one to three edits: case, punctuation, white space, a dropped or moved word."""
+    for _ in range(int(rng.integers(1, 4))):
+        words = text.split(" ")
+        i = int(rng.integers(len(words)))
+        kind = int(rng.integers(5))
+        if kind == 0 and len(words) > 4:
+            del words[i]
+        elif kind == 1 and len(words) > 4 and i + 1 < len(words):
+            words[i], words[i + 1] = words[i + 1], words[i]
+        elif kind == 2:
+            words[i] = words[i].swapcase()
+        elif kind == 3:
+            words[i] = words[i].rstrip(".,;:!?") if words[i][-1:] in ".,;:!?" else words[i] + ","
+        else:
+            words[i] += " "
+        text = " ".join(words)
+    return text
+
+
+def from_texts(
+    texts: Sequence[str], encode: Callable[[Sequence[str]], NDArray[np.float32]], metric: Metric, seed: int = 0
+) -> Bandwidth:
+    """h from near-duplicates made of a sample of the pool's own texts.
+
+    Two edited copies of each text are encoded; h is sqrt(2) times a high quantile of the distances between the two, so
+    that even such a pair counts half.
+
+    Args:
+      texts: a sample of the pool, some hundreds.
+      encode: texts to vectors [n, d].
+      metric: of the distances.
+      seed: of the edits.
+    """
+    rng = np.random.default_rng(seed)
+    first = encode([perturbed(text, rng) for text in texts]).astype(np.float64)
+    second = encode([perturbed(text, rng) for text in texts]).astype(np.float64)
+    squares = np.square(unit_rows(first, metric) - unit_rows(second, metric)).sum(axis=1)
+    d = float(np.quantile(from_squares(squares, metric), QUANTILE))
+    h = d * HALF_WEIGHT
+    return Bandwidth(h, f"{QUANTILE:.0%} of edited copies of the pool's texts lie within {d:.3g} of each other")
+
+
+def nearest_within(vectors: Vectors, rows: NDArray[np.int64], metric: Metric) -> Array:
+    """For each of these rows the distance to the nearest other one of them, [len(rows)]."""
+    import faiss
+
+    x = np.ascontiguousarray(unit_rows(vectors.take(rows), metric), dtype=np.float32)
+    squares = faiss.knn(x, x, 2)[0][:, 1]
+    return from_squares(squares.astype(np.float64), metric)
+
+
+def from_distances(nearest: Array) -> Bandwidth:
+    """h from given embeddings: the valley between near-duplicates and the rest in nearest-neighbour distances.
+
+    Args:
+      nearest: [n], distances of candidates to their nearest other candidate.
+
+    Returns:
+      The geometric middle of the widest empty stretch, on a logarithmic scale, that has a few pairs below it; where
+      there is none, a third of the typical distance.
+    """
+    d = np.sort(nearest[nearest > 1e-6])
+    if len(d) < 8:
+        return Bandwidth(0.0, "too few distinct candidates to tell near-duplicates from others")
+    typical = float(np.median(d))
+    low = d[d < typical / 2]
+    few = max(4, len(d) // 1000)
+    if len(low) >= few:
+        edges = np.geomspace(d[0], typical, _BINS + 1)
+        counts = np.histogram(d, edges)[0]
+        empty = counts <= max(1, 0.1 * counts[: _BINS // 2].max())
+        best = _longest_run(empty & (np.cumsum(counts) >= few))
+        if best is not None and edges[best[1]] / edges[best[0]] >= 1.3:
+            h = float(np.sqrt(edges[best[0]] * edges[best[1]]))
+            return Bandwidth(h, f"few candidates have their nearest at {edges[best[0]]:.3g} to {edges[best[1]]:.3g}")
+    h = typical * _SHARE_OF_TYPICAL
+    return Bandwidth(h, f"no gap in the distances: a third of the typical distance {typical:.3g} to the nearest")
+
+
+def _longest_run(mask: NDArray[np.bool_]) -> tuple[int, int] | None:
+    """Start and end of the longest run of true."""
+    change = np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
+    starts, ends = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
+    if not len(starts):
+        return None
+    best = int(np.argmax(ends - starts))
+    return int(starts[best]), int(ends[best])

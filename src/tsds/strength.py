@@ -1,0 +1,221 @@
+"""How strongly to diversify: what the user asked for, found on the path, fetching and weighing only what it needs.
+
+The neighbour count is no setting. Lists are fetched, the path is looked up, and where the certificate is not met the
+lists grow. Likewise densities: they are asked for only where a candidate can get mass. A candidate whose density is not
+known yet counts with weight one, the most it can have; so s is first reached too early, never too late.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.errors import InputError
+from tsds.neighbors import NeighborSearch
+from tsds.transport import Plan, RegularizationPath, penalty_from_alpha, solve
+from tsds.transport.penalty import DEFAULT_SCALE
+from tsds.transport.rows import Array
+
+#: Entries of all lists together beyond which the lists would fill the memory.
+LARGEST_LISTS = 1 << 27
+
+Weigh = Callable[[NDArray[np.int64]], Array]  # rows of the pool to their weights copies / rho
+
+
+@dataclass(frozen=True)
+class Strength:
+    """What was asked for: at most one of alpha, neighbors and effective_size; none is "auto", from the size.
+
+    Attributes:
+      size: how many examples will be drawn, for "auto".
+    """
+
+    size: float
+    alpha: float | None = None
+    scale: float = DEFAULT_SCALE
+    neighbors: float | None = None
+    effective_size: float | None = None
+
+    @property
+    def penalty(self) -> float | None:
+        """lambda, where alpha was given."""
+        return None if self.alpha is None else penalty_from_alpha(self.alpha, self.scale)
+
+    @property
+    def asked(self) -> str:
+        """The setting in words."""
+        if self.alpha is not None:
+            return f"alpha {self.alpha:g}, scale {self.scale:g}"
+        if self.neighbors is not None:
+            return f"neighbors {self.neighbors:g}"
+        return "auto" if self.effective_size is None else f"effective size {self.effective_size:g}"
+
+    def on(self, path: RegularizationPath) -> float | None:
+        """The s that fulfils it on this path; None if it lies beyond the path's end."""
+        if self.neighbors is not None:
+            return self.neighbors if self.neighbors <= path.longest * (1 + 1e-12) else None
+        penalty = self.penalty
+        if penalty is not None:
+            s = path.curve.neighbors(penalty)
+            return s if s is not None and s <= path.longest * (1 + 1e-12) else None
+        if self.effective_size is not None:
+            wanted = self.effective_size
+            return path.smallest(lambda s: path.effective_size(s) >= wanted)
+        return path.smallest(lambda s: self.size * path.largest(s) <= 1 + 1e-9)
+
+    def guess(self, targets: int) -> int:
+        """Neighbours a target to begin with."""
+        if self.neighbors is not None:
+            return int(1.3 * self.neighbors) + 32
+        if self.alpha is not None:
+            return 256
+        return int(4 * (self.effective_size or self.size) / targets) + 64
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The path as far as it was needed, and the plan on it.
+
+    Attributes:
+      plan: gamma on the lists, with its certificate.
+      path: all that the lists can answer.
+      why: how the strength came about.
+      capped: whether the path ended before what was asked for.
+    """
+
+    plan: Plan
+    path: RegularizationPath
+    why: str
+    capped: bool
+
+
+def find_plan(search: NeighborSearch, weigh: Weigh, strength: Strength, mu: Array) -> Solution:
+    """Fetch, weigh and look up until the plan is certified.
+
+    Args:
+      search: the targets' neighbour search.
+      weigh: rows of the pool to weights; called once for each row that matters.
+      strength: what was asked for.
+      mu: [m], the targets' masses.
+
+    Raises:
+      InputError: if more effective neighbours are asked for than half of the pool's weight, or so weak a penalty on
+        distance that every target would need a large share of a large pool.
+    """
+    n, m = len(search.pool), len(mu)
+    known = _Known()
+    k = min(n, strength.guess(m))
+    while True:
+        indices, distances = search.fetch(k)
+        complete = indices.shape[1] == n and bool((indices >= 0).all())
+        path = _weighed(indices, distances, known, weigh, strength, mu, complete)
+        s = strength.on(path)
+        if s is not None or complete:
+            return _finish(path, strength, s, complete)
+        k = min(n, max(4 * k, k + 256))
+        if m * k > LARGEST_LISTS:
+            raise InputError(
+                f"{strength.asked} would need lists of {k:,} neighbours for each of {m:,} targets",
+                remedy="ask for less diversity (a larger --alpha, fewer --neighbors) or fewer targets",
+            )
+
+
+def _weighed(
+    indices: NDArray[np.int64],
+    distances: Array,
+    known: _Known,
+    weigh: Weigh,
+    strength: Strength,
+    mu: Array,
+    complete: bool,
+) -> RegularizationPath:
+    """The path on these lists, with the weights of all candidates that get mass at the strength asked for."""
+    listed = indices >= 0
+    while True:
+        weights, unknown = known.look_up(indices)
+        path = RegularizationPath(
+            distances,
+            weights,
+            indices,
+            target_weights=mu,
+            pool_weight=_proven_weight(indices, weights, unknown),
+            complete=complete,
+            scale=strength.scale,
+        )
+        s = strength.on(path)
+        if s is None and not complete:
+            return path  # longer lists come first: the weights of these would not settle it
+        before = np.cumsum(weights, axis=1) - weights
+        if not (unknown & (before < (path.longest if s is None else s))).any():
+            return path
+        # Some headroom, since weights below one make s reach further than it seemed.
+        near = unknown & (listed if s is None else before < 1.3 * s + 16)
+        rows = np.unique(indices[near])
+        known.learn(rows, weigh(rows))
+
+
+def _finish(path: RegularizationPath, strength: Strength, s: float | None, complete: bool) -> Solution:
+    d, w = path.distances, path.weights
+    penalty = strength.penalty
+    if penalty is not None and (s is None or math.isinf(penalty)):
+        plan = solve(d, w, penalty=penalty, target_weights=path.mu, complete=True)
+        return Solution(plan, path, f"alpha {strength.alpha:g} reaches the end of the path", False)
+    if s is None and strength.neighbors is not None:
+        raise InputError(
+            f"{strength.neighbors:g} neighbours a target exceed half of the pool's weight, {path.longest:.6g}",
+            remedy=f"--neighbors up to {math.floor(path.longest)}",
+        )
+    capped = s is None
+    at = min(path.longest, path.longest if s is None else s)
+    plan = solve(d, w, neighbors=at, target_weights=path.mu, pool_weight=path.pool_weight, complete=complete)
+    if strength.alpha is not None:
+        why = f"alpha {strength.alpha:g} with scale {strength.scale:g} is lambda {strength.penalty:.4g}"
+    elif strength.neighbors is not None:
+        why = "as asked"
+    elif strength.effective_size is not None:
+        why = f"the smallest s with an effective size of {strength.effective_size:g}"
+        if capped:
+            why = f"the end of the path; an effective size of {strength.effective_size:g} is not reached"
+    elif capped:
+        why = f"the end of the path; even there a candidate would be drawn more than once of {strength.size:.0f}"
+    else:
+        why = f"the smallest s for which {strength.size:.0f} can be drawn without replacement"
+    return Solution(plan, path, why, capped)
+
+
+class _Known:
+    """The weights that have been asked for so far, by row."""
+
+    def __init__(self) -> None:
+        self.rows: NDArray[np.int64] = np.empty(0, np.int64)
+        self.weights: Array = np.empty(0)
+
+    def look_up(self, indices: NDArray[np.int64]) -> tuple[Array, NDArray[np.bool_]]:
+        """Weights of listed candidates (one where not known, zero where missing), and which are not known."""
+        listed = indices >= 0
+        if not len(self.rows):
+            return listed.astype(np.float64), listed
+        place = np.minimum(np.searchsorted(self.rows, indices), len(self.rows) - 1)
+        there = self.rows[place] == indices
+        return np.where(there, self.weights[place], listed.astype(np.float64)), ~there & listed
+
+    def learn(self, rows: NDArray[np.int64], weights: Array) -> None:
+        """Remember the weights of rows that were not known."""
+        merged = np.concatenate([self.rows, rows])
+        order = np.argsort(merged, kind="stable")
+        self.rows, self.weights = merged[order], np.concatenate([self.weights, weights])[order]
+
+
+def _proven_weight(indices: NDArray[np.int64], weights: Array, unknown: NDArray[np.bool_]) -> float:
+    """A lower bound on W, the weight of the whole pool: what distinct listed candidates weigh together.
+
+    Exact where every candidate is listed and known. Where nothing is known yet the guess of one is all there is; it is
+    gone as soon as it matters.
+    """
+    counted = (indices >= 0) if unknown[indices >= 0].all() else (indices >= 0) & ~unknown
+    first = np.unique(indices[counted], return_index=True)[1]
+    return max(float(weights[counted][first].sum()), float(weights.sum(axis=1).max()))
