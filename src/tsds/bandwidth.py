@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Vectors
-from tsds.neighbors import Array, from_squares, unit_rows
+from tsds.neighbors import Array, NeighborSearch, from_squares, unit_rows
 
 #: Edits of a text are near-duplicates up to this quantile of their distances (benchmarks/bandwidth.py).
 QUANTILE = 0.95
@@ -19,6 +19,8 @@ HALF_WEIGHT = float(np.sqrt(2.0))
 #: Without a gap in the distances: this share of the typical distance to the nearest other record.
 _SHARE_OF_TYPICAL = 1 / 3
 _BINS = 48
+#: Targets, and candidates of each, among which nearest distances are looked at.
+_TARGETS, _LIST = 24, 256
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,24 @@ def nearest_within(vectors: Vectors, rows: NDArray[np.int64], metric: Metric) ->
     x = np.ascontiguousarray(unit_rows(vectors.take(rows), metric), dtype=np.float32)
     squares = faiss.knn(x, x, 2)[0][:, 1]
     return from_squares(squares.astype(np.float64), metric)
+
+
+def from_candidates(search: NeighborSearch, metric: Metric, seed: int = 0) -> Bandwidth:
+    """h for given embeddings, from the candidates near some of the targets: only they can get mass.
+
+    Args:
+      search: the targets' neighbour search; it has to fetch these lists anyway.
+      metric: of the distances.
+      seed: of the choice of targets.
+    """
+    indices = search.fetch(_LIST)[0]
+    rng = np.random.default_rng(seed)
+    some = rng.choice(len(indices), min(len(indices), _TARGETS), replace=False)
+    rows = np.unique(indices[some])
+    rows = rows[rows >= 0]
+    if len(rows) < 2:
+        return Bandwidth(0.0, "too few candidates to tell near-duplicates from others")
+    return from_distances(nearest_within(search.pool, rows, metric))
 
 
 def from_distances(nearest: Array) -> Bandwidth:

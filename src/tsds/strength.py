@@ -32,6 +32,7 @@ class Strength:
 
     Attributes:
       size: how many examples will be drawn, for "auto".
+      reach: how many times the s that is found the path should extend beyond it, for looking around.
     """
 
     size: float
@@ -39,6 +40,7 @@ class Strength:
     scale: float = DEFAULT_SCALE
     neighbors: float | None = None
     effective_size: float | None = None
+    reach: float = 1.0
 
     @property
     def penalty(self) -> float | None:
@@ -114,8 +116,8 @@ def find_plan(search: NeighborSearch, weigh: Weigh, strength: Strength, mu: Arra
         complete = indices.shape[1] == n and bool((indices >= 0).all())
         path = _weighed(indices, distances, known, weigh, strength, mu, complete)
         s = strength.on(path)
-        if s is not None or complete:
-            return _finish(path, strength, s, complete)
+        if complete or (s is not None and path.longest >= min(strength.reach * s, (path.pool_weight or np.inf) / 2)):
+            return _finish(path, strength, s)
         k = min(n, max(4 * k, k + 256))
         if m * k > LARGEST_LISTS:
             raise InputError(
@@ -150,16 +152,33 @@ def _weighed(
         if s is None and not complete:
             return path  # longer lists come first: the weights of these would not settle it
         before = np.cumsum(weights, axis=1) - weights
-        if not (unknown & (before < (path.longest if s is None else s))).any():
-            return path
+        if not (unknown & (before < (path.longest if s is None else strength.reach * s))).any():
+            return _known_part(path, unknown)
         # Some headroom, since weights below one make s reach further than it seemed.
-        near = unknown & (listed if s is None else before < 1.3 * s + 16)
+        near = unknown & (listed if s is None else before < 1.3 * strength.reach * s + 16)
         rows = np.unique(indices[near])
         known.learn(rows, weigh(rows))
 
 
-def _finish(path: RegularizationPath, strength: Strength, s: float | None, complete: bool) -> Solution:
-    d, w = path.distances, path.weights
+def _known_part(path: RegularizationPath, unknown: NDArray[np.bool_]) -> RegularizationPath:
+    """The path without what follows a candidate of unknown weight: about that it can't say anything."""
+    blocked = np.maximum.accumulate(unknown, axis=1)
+    if not blocked.any():
+        return path
+    width = int((~blocked).sum(axis=1).max())
+    blocked = blocked[:, :width]
+    return RegularizationPath(
+        np.where(blocked, np.inf, path.distances[:, :width]),
+        np.where(blocked, 0.0, path.weights[:, :width]),
+        np.where(blocked, -1, path.indices[:, :width]),
+        target_weights=path.mu,
+        pool_weight=path.pool_weight,
+        scale=path.scale,
+    )
+
+
+def _finish(path: RegularizationPath, strength: Strength, s: float | None) -> Solution:
+    d, w, complete = path.distances, path.weights, path.complete
     penalty = strength.penalty
     if penalty is not None and (s is None or math.isinf(penalty)):
         plan = solve(d, w, penalty=penalty, target_weights=path.mu, complete=True)

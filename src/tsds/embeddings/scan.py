@@ -44,29 +44,27 @@ def scan(vectors: Vectors, metric: Metric, name: str, progress: Progress = lambd
     for start, block in vectors.blocks(vectors.block_rows(BLOCK_BYTES)):
         squares = np.einsum("ij,ij->i", block, block, dtype=np.float32 if block.dtype != np.float64 else np.float64)
         if not np.isfinite(squares).all():
-            squares = _exact_squares(block, start, name)
+            squares = _exact_squares(block, start, vectors, name)
         if metric == "cosine" and not squares.all():
             tiny = np.flatnonzero(squares == 0)
             zero = tiny[~np.asarray(block[tiny], dtype=np.float64).any(axis=1)]
             if len(zero):
-                raise InputError(
-                    "is a zero vector, which has no cosine",
-                    path=name,
-                    row=start + int(zero[0]),
-                    remedy="drop it or use --metric l2",
-                )
+                path, row = vectors.place(start + int(zero[0]))
+                remedy = "drop it or use --metric l2"
+                raise InputError("is a zero vector, which has no cosine", path=path or name, row=row, remedy=remedy)
         largest = max(largest, float(squares.max(initial=0.0)))
         keys.append(_prefix_keys(block))
         progress(len(block))
     return Scan(float(np.sqrt(largest)), _first_copies(vectors, np.concatenate(keys)))
 
 
-def _exact_squares(block: Block, start: int, name: str) -> NDArray[np.float64]:
+def _exact_squares(block: Block, start: int, vectors: Vectors, name: str) -> NDArray[np.float64]:
     wide = np.asarray(block, dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(wide).all(axis=1))
     if len(bad):
         what = "NaN" if np.isnan(wide[bad[0]]).any() else "infinity"
-        raise InputError(f"holds {what}", path=name, row=start + int(bad[0]), remedy="embed that record again")
+        path, row = vectors.place(start + int(bad[0]))
+        raise InputError(f"holds {what}", path=path or name, row=row, remedy="embed that record again")
     return np.asarray(np.square(wide).sum(axis=1))
 
 

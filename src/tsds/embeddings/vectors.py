@@ -131,6 +131,12 @@ class Vectors:
     def __len__(self) -> int:
         return self.stored if self._kept is None else len(self._kept)
 
+    def place(self, row: int) -> tuple[Path | None, int]:
+        """Where a row is stored: its file (None if it is in memory) and its position there."""
+        stored = row if self._kept is None else int(self._kept[row])
+        shard = int(np.searchsorted(self._starts, stored, side="right")) - 1
+        return getattr(self._shards[shard], "path", None), stored - int(self._starts[shard])
+
     def only(self, kept: Rows) -> Vectors:
         """The same matrix with only these of its rows, ascending."""
         return Vectors(self._shards, kept if self._kept is None else self._kept[kept])

@@ -6,7 +6,7 @@ from tsds.records.files import atomic_file
 from tsds.records.formats import FORMATS, Format
 from tsds.records.pool import Pool
 from tsds.records.shards import Shard
-from tsds.records.sources import Sources, is_vectors
+from tsds.records.sources import Sources, array_files, is_vectors
 from tsds.records.text import FOUND, TextSpec
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Tally",
     "TextBatch",
     "TextSpec",
+    "array_files",
     "atomic_file",
     "is_vectors",
 ]

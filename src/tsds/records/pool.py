@@ -118,11 +118,23 @@ class Pool:
 
     def texts_at(self, rows: ArrayLike) -> list[str]:
         """The texts of the records at these positions, ascending."""
-        texts = []
+        return [candidate.text for candidate in self.candidates_at(rows)]
+
+    def candidates_at(self, rows: ArrayLike) -> list[Candidate]:
+        """Text, id, group and tokens of the records at these positions, ascending; each must be usable."""
+        found = []
         for block, picks in self._picked(_ascending(rows)):
             for i, record in zip(picks, block.parse(picks, self._fields.columns), strict=True):
-                texts.append(self._text(block, i, record))
-        return texts
+                if isinstance(record, InputError):
+                    raise record
+                try:
+                    candidate = self._fields.candidate(record)
+                except InputError as error:
+                    raise self._placed(error, block, i) from error
+                if candidate is None:
+                    raise block.error(i, "the record has no text")
+                found.append(candidate)
+        return found
 
     def write(
         self,

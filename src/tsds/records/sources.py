@@ -66,6 +66,14 @@ def is_vectors(sources: Sources) -> bool:
     return bool(arrays)
 
 
+def array_files(sources: Sources) -> list[Path] | None:
+    """The .npy files of embeddings given by path, folder or glob; None if they are in memory."""
+    if isinstance(sources, np.ndarray):
+        return None
+    paths = _as_paths(sources, "source")
+    return None if paths is None else _files(paths)
+
+
 def _as_paths(sources: Sources, role: str) -> list[str] | None:
     """The paths given, or None for objects in memory."""
     if isinstance(sources, (str, os.PathLike)):

@@ -124,7 +124,7 @@ def count_ngrams(block: Sequence[str], bits: int) -> Counts:
     Returns:
       The counts. A text with a character that is not white space has at least one word.
     """
-    row, word = _words(block)
+    row, word = words(block)
     same = row[1:] == row[:-1]
     pair = mix(word[:-1] * _LEFT + word[1:] * _RIGHT)[same]
     shift = np.uint64(64 - bits)
@@ -140,7 +140,7 @@ def count_ngrams(block: Sequence[str], bits: int) -> Counts:
     return Counts(len(block), unique >> (bits + 1), unique & ((2 << bits) - 1), np.diff(starts, append=len(keys)))
 
 
-def _words(block: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+def words(block: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """The words of the texts in order: position of the text, [w]; hash of the word, [w], before mixing."""
     codes = np.frombuffer("".join(block).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     ends = np.cumsum(np.fromiter(map(len, block), dtype=np.int64, count=len(block)))

@@ -1,0 +1,116 @@
+"""`tsds.select`, the main job from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from tsds.selection import Selection, run
+from tsds.settings import Settings
+from tsds.stages import Listener
+
+
+def select(
+    pool: Any,
+    target: Any,
+    *,
+    size: str | int | float,
+    method: str = "kde",
+    alpha: float | None = None,
+    scale: float | None = None,
+    neighbors: float | None = None,
+    effective_size: float | None = None,
+    bandwidth: float | Literal["auto"] = "auto",
+    metric: Literal["l2", "cosine"] = "l2",
+    encoder: str = "hash",
+    sampling: Literal["systematic", "top", "multinomial"] = "systematic",
+    seed: int = 0,
+    copies: Literal["collapse", "keep"] = "collapse",
+    on_error: Literal["fail", "skip"] = "fail",
+    text_field: str | None = None,
+    template: str | None = None,
+    id_field: str | None = None,
+    group_field: str | None = None,
+    tokens_field: str | None = None,
+    weight_field: str | None = None,
+    task_weights: Mapping[str, float] | None = None,
+    exclude: Any = None,
+    embeddings: Any = None,
+    target_embeddings: Any = None,
+    progress: Listener | None = None,
+) -> Selection:
+    """Select from a pool the records that serve a target.
+
+    Args:
+      pool: path or paths (jsonl, parquet, csv, txt, npy, ..., folders, globs), a list of str or dict, a
+        `datasets.Dataset`, or an (n, d) array of embeddings.
+      target: examples of the task, in any of these forms; several tasks as a dict of name to examples.
+      size: examples (1000), a share of the pool ("1%" or 0.01), or tokens ("200k-tokens").
+      method: "kde", "uniform" or "tv".
+      alpha, scale: the paper's alpha and C; or
+      neighbors: s, the effective neighbours of a target; or
+      effective_size: 1 / sum p^2. At most one; with none, the least diversity that lets `size` be drawn without
+        replacement.
+      bandwidth: h, up to which records count as near-duplicates; "auto"; or 0 for exact copies only.
+      metric: "l2", Euclidean between embeddings, or "cosine", 1 - cos.
+      encoder: texts to embeddings, "hash" or "hash:DIM".
+      sampling: "systematic" and "top" without replacement, "multinomial" with.
+      seed: of everything that is drawn; the same seed gives the same result.
+      copies: "collapse" makes records of equal text or vector one candidate; "keep" does not.
+      on_error: "fail" at the first unusable record, or "skip" and count such.
+      text_field, template: where the text of a record is; found if neither is given.
+      id_field, group_field, tokens_field: fields of the pool's ids, sources and lengths.
+      weight_field: field of the target records that weighs them.
+      task_weights: shares of the tasks; equal if not given.
+      exclude: texts that must not be selected, nor parts of them (a test set): candidates that share a 13-gram with
+        one, or equal it, are dropped.
+      embeddings, target_embeddings: vectors to use instead of an encoder, a row for each record.
+      progress: told of the stages as they go.
+
+    Raises:
+      InputError: on unusable input, or settings that exclude each other; one line that says how to mend it.
+      BudgetError: if more is asked for than there is.
+
+    Example:
+      >>> pool = ["two and two are four", "the cat sat", "a dog barked", "three times three is nine"]
+      >>> tsds.select(pool, ["what is four times two?"], size=1).indices.tolist()
+      [3]
+    """
+    settings = Settings(
+        size=size,
+        method=method,
+        alpha=alpha,
+        scale=scale,
+        neighbors=neighbors,
+        effective_size=effective_size,
+        bandwidth=bandwidth,
+        metric=metric,
+        encoder=encoder,
+        sampling=sampling,
+        seed=seed,
+        copies=copies,
+        on_error=on_error,
+        text_field=text_field,
+        template=template,
+        id_field=id_field,
+        group_field=group_field,
+        tokens_field=tokens_field,
+        weight_field=weight_field,
+        task_weights=dict(task_weights or {}),
+        exclude=exclude,
+        embeddings=embeddings,
+        target_embeddings=target_embeddings,
+    )
+    tasks = {name: _array(one) for name, one in target.items()} if isinstance(target, Mapping) else _array(target)
+    return run(_array(pool), tasks, settings, progress)
+
+
+def _array(source: Any) -> Any:
+    """Tensors and the like as arrays; a list of lists of numbers too."""
+    if hasattr(source, "__array__") and not isinstance(source, np.ndarray):
+        return np.asarray(source)
+    if isinstance(source, Sequence) and len(source) and isinstance(source[0], (list, tuple)):
+        return np.asarray(source, dtype=np.float64)
+    return source

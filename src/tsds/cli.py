@@ -1,0 +1,320 @@
+"""The command: arguments to calls, results to the screen, errors to one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+import tsds
+from tsds import options as opt
+from tsds.errors import InputError, TsdsError
+from tsds.screen import Screen
+
+app = typer.Typer(
+    name="tsds",
+    help="Select the finetuning data that serves your task.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+#: Options that may be followed by several values, as a shell's glob gives them.
+_MANY = ("--pool", "--target", "--exclude", "--embeddings", "--target-embeddings")
+
+
+@app.command()
+def select(
+    pool: opt.Sources,
+    target: opt.Targets,
+    size: opt.Size,
+    out: opt.Out,
+    method: opt.Method = "kde",
+    alpha: opt.Alpha = None,
+    scale: opt.Scale = None,
+    neighbors: opt.Neighbors = None,
+    effective_size: opt.EffectiveSize = None,
+    bandwidth: opt.Bandwidth = "auto",
+    metric: opt.Metric = "l2",
+    encoder: opt.Encoder = "hash",
+    sampling: opt.Sampling = "systematic",
+    seed: opt.Seed = 0,
+    copies: opt.Copies = "collapse",
+    exclude: opt.Exclude = None,
+    text_field: opt.TextField = None,
+    template: opt.Template = None,
+    id_field: opt.IdField = None,
+    group_field: opt.GroupField = None,
+    tokens_field: opt.TokensField = None,
+    weight_field: opt.WeightField = None,
+    task_weights: opt.TaskWeights = None,
+    embeddings: opt.Embeddings = None,
+    target_embeddings: opt.TargetEmbeddings = None,
+    on_error: opt.OnError = "fail",
+    format: opt.Format = None,
+    overwrite: opt.Overwrite = False,
+    dry_run: opt.DryRun = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Select from a pool the records that serve a target, and write them to a folder."""
+    given = locals()
+    settings = _settings(given)
+    screen = Screen(json=json, quiet=quiet)
+    sources, tasks = _paths(pool), _tasks(target)
+    from tsds.output import check_vacant, reserved, write_run
+    from tsds.selection import run
+
+    if dry_run:
+        from tsds.forecast import forecast
+
+        check_vacant(out, overwrite=overwrite)
+        screen.forecast(forecast(sources, tasks, settings))
+        return
+    with reserved(out, overwrite=overwrite) as scratch:
+        with screen.progress() as listener:
+            selection = run(sources, tasks, settings, listener)
+        facts = write_run(selection, scratch, format=format, command=_command())
+        files = sorted(path.name for path in scratch.iterdir())
+    screen.selected(facts, out, files)
+
+
+@app.command()
+def path(
+    pool: opt.Sources,
+    target: opt.Targets,
+    size: opt.Size = "1%",
+    points: opt.Points = 16,
+    reach: opt.Reach = 8.0,
+    method: opt.Method = "kde",
+    alpha: opt.Alpha = None,
+    scale: opt.Scale = None,
+    neighbors: opt.Neighbors = None,
+    effective_size: opt.EffectiveSize = None,
+    bandwidth: opt.Bandwidth = "auto",
+    metric: opt.Metric = "l2",
+    encoder: opt.Encoder = "hash",
+    seed: opt.Seed = 0,
+    copies: opt.Copies = "collapse",
+    exclude: opt.Exclude = None,
+    text_field: opt.TextField = None,
+    template: opt.Template = None,
+    id_field: opt.IdField = None,
+    group_field: opt.GroupField = None,
+    weight_field: opt.WeightField = None,
+    task_weights: opt.TaskWeights = None,
+    embeddings: opt.Embeddings = None,
+    target_embeddings: opt.TargetEmbeddings = None,
+    on_error: opt.OnError = "fail",
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Show the regularization path: what each strength of diversity would select, from one search."""
+    settings = _settings(locals())
+    screen = Screen(json=json, quiet=quiet)
+    from tsds.report.path_table import path_table
+    from tsds.selection import run
+
+    with screen.progress() as listener:
+        selection = run(_paths(pool), _tasks(target), settings, listener, reach=reach)
+    screen.path(path_table(selection, points))
+
+
+@app.command()
+def embed(
+    pool: opt.Sources,
+    target: opt.Targets,
+    out: opt.Out,
+    encoder: opt.Encoder = "hash",
+    seed: opt.Seed = 0,
+    text_field: opt.TextField = None,
+    template: opt.Template = None,
+    overwrite: opt.Overwrite = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Embed pool and target once, into .npy files to be given to `select` with --embeddings and --target-embeddings."""
+    screen = Screen(json=json, quiet=quiet)
+    from tsds.embedding import embed as embed_records
+    from tsds.records import TextSpec
+
+    with screen.progress() as listener:
+        spec = TextSpec(text_field, template)
+        written = embed_records(_paths(pool), _tasks(target), out, encoder, seed, spec, overwrite, listener)
+    screen.embedded(written, out)
+
+
+@app.command()
+def demo(
+    out: opt.Out = Path("demo-out"),
+    overwrite: opt.Overwrite = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Select for a real task from a small real pool that comes with the package: grade-school mathematics."""
+    from tsds.demo import pool_path, target_path
+
+    select([str(pool_path())], [str(target_path())], "5%", out, overwrite=overwrite, json=json, quiet=quiet)
+
+
+@app.command()
+def report(
+    folder: opt.Folder,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Show again the summary of a run that a folder holds."""
+    from tsds.report.saved import facts_in
+
+    Screen(json=json, quiet=quiet).selected(facts_in(folder), folder, sorted(p.name for p in folder.iterdir()))
+
+
+@app.command()
+def methods(json: opt.Json = False) -> None:
+    """List the methods of selection."""
+    from tsds.methods import METHODS
+
+    Screen(json=json).listing({name: method.line for name, method in METHODS.items()})
+
+
+@app.command()
+def encoders(json: opt.Json = False) -> None:
+    """List the encoders of texts."""
+    from tsds.embeddings.encoders import ENCODERS
+
+    Screen(json=json).listing({name: entry.line for name, entry in ENCODERS.items()})
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tsds {tsds.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: opt.Version = False) -> None:
+    if version:
+        _version(version)
+
+
+def main() -> NoReturn:
+    """Run the command; any failure is one line and an exit code, 2 for bad input and 1 for a run that failed."""
+    signal.signal(signal.SIGTERM, _terminate)
+    arguments = spread(sys.argv[1:])
+    debug = "--debug" in arguments
+    try:
+        app(arguments, standalone_mode=True)
+    except TsdsError as error:
+        if debug:
+            raise
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was written", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: no further complaint
+        sys.exit(1)
+    except MemoryError:
+        _fail("out of memory (a smaller pool, or a machine with more)", 1)
+    except Exception as error:
+        if debug:
+            raise
+        _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where; please report it)", 1)
+    sys.exit(0)
+
+
+def spread(arguments: list[str]) -> list[str]:
+    """`--pool a b` as `--pool a --pool b`, for the options that take several values."""
+    out: list[str] = []
+    flag: str | None = None
+    for argument in arguments:
+        if argument.startswith("-") and argument != "-":
+            flag = argument if argument in _MANY else None
+            fresh = True
+            out.append(argument)
+        elif flag is not None and not fresh:
+            out += [flag, argument]
+        else:
+            fresh = False
+            out.append(argument)
+    return out
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print("tsds: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(code)
+
+
+def _terminate(number: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _settings(given: dict[str, Any]) -> Any:
+    from dataclasses import fields
+
+    from tsds.settings import Settings
+
+    names = {one.name for one in fields(Settings)}
+    chosen = {name: value for name, value in given.items() if name in names}
+    chosen["bandwidth"] = _bandwidth(given["bandwidth"])
+    chosen["task_weights"] = _task_weights(given["task_weights"])
+    for name in ("exclude", "embeddings"):
+        chosen[name] = _paths(given[name]) if given[name] else None
+    chosen["target_embeddings"] = _tasks(given["target_embeddings"]) if given["target_embeddings"] else None
+    return Settings(**chosen)
+
+
+def _bandwidth(value: str) -> float | str:
+    try:
+        return value if value == "auto" else float(value)
+    except ValueError:
+        raise InputError(f"--bandwidth is {value!r}", remedy="a number, 0, or auto") from None
+
+
+def _task_weights(value: str | None) -> dict[str, float]:
+    weights = {}
+    for part in (value or "").split(","):
+        name, _, number = part.partition("=")
+        if not part.strip():
+            continue
+        try:
+            weights[name.strip()] = float(number)
+        except ValueError:
+            raise InputError(f"--task-weights has {part!r}", remedy="NAME=2,NAME=1") from None
+    return weights
+
+
+def _paths(sources: list[str]) -> list[Path]:
+    return [Path(source) for source in sources]
+
+
+def _tasks(sources: list[str]) -> Any:
+    """Files, or tasks by name where they are given as NAME=FILE."""
+    named = [_named(source) for source in sources]
+    if not any(name for name, _ in named):
+        return _paths(sources)
+    tasks: dict[str, list[Path]] = {}
+    for name, file in named:
+        if name is None:
+            raise InputError(f"the target {file} has no name and others have", remedy="NAME=FILE for each")
+        tasks.setdefault(name, []).append(Path(file))
+    return tasks
+
+
+def _named(source: str) -> tuple[str | None, str]:
+    name, equals, file = source.partition("=")
+    if equals and name and file and "/" not in name and not Path(source).exists():
+        return name, file
+    return None, source
+
+
+def _command() -> str:
+    return shlex.join(["tsds", *sys.argv[1:]])

@@ -1,0 +1,141 @@
+"""What a run would need, before any work: rows, dimensions, memory, disk, and seconds by stage.
+
+Nothing is read through: the number of records comes from the sizes of the files and their first records, the speed of
+encoding from those records, the speed of searching from one small product on this machine.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import zlib
+from typing import Any
+
+import numpy as np
+import orjson
+
+from tsds.embeddings.encoders import make_encoder
+from tsds.embeddings.vectors import Vectors
+from tsds.inputs import task_sources
+from tsds.records import Pool, array_files, is_vectors
+from tsds.settings import Settings
+from tsds.strength import Strength
+
+#: Records looked at, and those of them that are encoded.
+_LOOK, _ENCODE = 4096, 1024
+#: Bytes a record of the pool takes while it is counted, chosen and sorted; measured on ten million short texts.
+_RECORD_BYTES = 150
+#: The program itself with a block of the pool, and an encoder's tables and sample.
+_BASE_BYTES, _ENCODER_BYTES, _BLOCK_BYTES = 200e6, 200e6, 256 << 20
+#: Bytes of an entry of the targets' lists, with the work on them.
+_ENTRY_BYTES = 60
+
+
+def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
+    """Sizes and estimates, and the same as `lines` for a person.
+
+    Raises:
+      InputError: on input that can be seen to be unusable without reading it through.
+    """
+    tasks = task_sources(target, settings)
+    if is_vectors(pool):
+        vectors = Vectors.of(array_files(pool) or pool, "pool")
+        n, dim, exact = len(vectors), vectors.dim, True
+        m = sum(len(Vectors.of(array_files(one) or one, name or "target")) for name, one in tasks.items())
+        seconds: dict[str, float] = {"check the vectors": n * dim * 4 / 1.5e9}
+        disk = 0.0
+    else:
+        n, exact, read, encode, dim = _records(pool, settings)
+        m = sum(_records(one, settings, encode=False)[0] for one in tasks.values())
+        seconds = {"read the pool": read * n}
+        disk = 0.0
+        if settings.embeddings is None:
+            seconds |= {"fit the encoder": encode * n * 0.6, "encode": encode * n}
+            disk = n * dim * 4.0
+    budget = settings.budget
+    size = budget.amount if budget.kind == "examples" else n * 0.01
+    if budget.kind == "percent":
+        size = n * budget.amount / 100
+    wide = Strength(size, settings.alpha, settings.scale_or_default, settings.neighbors, settings.effective_size)
+    k = min(n, 2 * wide.guess(m))
+    seconds["search"] = n * m * dim * 2 / _flops(dim)
+    if settings.method == "kde":
+        seconds["density"] = 0.5 * seconds["search"] + n * dim * 128 / _flops(dim)
+    memory = _BASE_BYTES + min(_BLOCK_BYTES, n * dim * 4) * 2 + n * _RECORD_BYTES + m * k * _ENTRY_BYTES
+    memory += _ENCODER_BYTES if disk else 0
+    about = "" if exact else "about "
+    lines = [
+        f"pool     {about}{n:,} records x {dim} dimensions",
+        f"target   {m:,} examples",
+        f"memory   about {memory / 1e9:.1f} GB at the peak",
+        f"disk     about {disk / 1e9:.2f} GB for vectors while it runs",
+        *(f"{name:<18}{_duration(s)}" for name, s in seconds.items()),
+        f"{'altogether':<18}{_duration(sum(seconds.values()))}",
+    ]
+    return {
+        "records": n,
+        "records_exact": exact,
+        "targets": m,
+        "dimensions": dim,
+        "peak_bytes": int(memory),
+        "disk_bytes": int(disk),
+        "seconds": seconds,
+        "lines": lines,
+    }
+
+
+def _records(source: Any, settings: Settings, *, encode: bool = True) -> tuple[int, bool, float, float, int]:
+    """Records, whether that is their exact number, seconds to read one and to encode one, dimensions."""
+    pool = Pool.open(source, text=settings.text, on_error=settings.on_error)
+    began = time.perf_counter()
+    first = next(iter(pool.batches(_LOOK)))
+    read = (time.perf_counter() - began) / len(first)
+    exact, count = _count(pool, len(first))
+    if not encode or settings.embeddings is not None:
+        dim = Vectors.of(array_files(settings.embeddings) or settings.embeddings).dim if settings.embeddings else 0
+        return count, exact, read, 0.0, dim
+    encoder = make_encoder(settings.encoder, settings.seed)
+    texts = first.texts[:_ENCODE]
+    encoder.fit([texts])
+    encoder.encode(texts)  # warm
+    began = time.perf_counter()
+    encoder.encode(texts)
+    return count, exact, read, (time.perf_counter() - began) / len(texts), encoder.dim
+
+
+def _count(pool: Pool, seen: int) -> tuple[bool, int]:
+    """Whether exactly, and how many records there are."""
+    if all(shard.path is None for shard in pool.shards) or (seen < _LOOK and len(pool.shards) == 1):
+        return True, sum(len(block) for shard in pool.shards for block in shard.blocks())
+    rows = 0.0
+    exact = True
+    sample = b"".join(orjson.dumps(r, default=str) + b"\n" for r in itertools.islice(_head(pool), _LOOK))
+    lines = max(sample.count(b"\n"), 1)
+    plain, packed = len(sample) / lines, len(zlib.compress(sample)) / lines
+    for shard in pool.shards:
+        if shard.path is None or shard.format_name in ("parquet", "arrow"):
+            rows += sum(len(block) for block in shard.blocks())
+            continue
+        exact = False
+        rows += shard.path.stat().st_size / (packed if shard.path.suffix in (".gz", ".zst") else plain)
+    return exact, int(rows)
+
+
+def _head(pool: Pool) -> Any:
+    for block in pool.shards[0].blocks():
+        yield from (record for record in block.parse() if isinstance(record, (dict, str)))
+
+
+def _flops(dim: int) -> float:
+    """Floating-point operations a second of one product like those of the search."""
+    a, b = np.ones((1024, dim), np.float32), np.ones((4096, dim), np.float32)
+    a @ b.T
+    began = time.perf_counter()
+    a @ b.T
+    return 2 * 1024 * 4096 * dim / (time.perf_counter() - began) * 0.6  # the rest goes into keeping the nearest
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 0.1):.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,290 @@
+"""What a selection starts from: the candidates and the targets, as vectors and as records where there are any."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.bandwidth import Bandwidth, from_texts
+from tsds.corpus import Census, encode_to, take_census, texts_of
+from tsds.embeddings.encoders import make_encoder
+from tsds.embeddings.scan import scan
+from tsds.embeddings.vectors import Vectors
+from tsds.errors import InputError
+from tsds.leakage import Guard
+from tsds.neighbors import check_widths
+from tsds.records import FOUND, Pool, array_files, is_vectors
+from tsds.settings import Settings
+from tsds.stages import Stages
+from tsds.transport.rows import Array
+
+#: Texts of the pool that are edited to see how near near-duplicates are (benchmarks/bandwidth.py).
+_EDITED = 512
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The pool: its distinct records and their vectors.
+
+    Attributes:
+      vectors: [n, d], each exact copy once.
+      census: which records they are.
+      largest_norm: of the vectors.
+      records: the records; None for an array.
+      names: of the files or arrays.
+    """
+
+    vectors: Vectors
+    census: Census
+    largest_norm: float
+    records: Pool | None
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets: vectors and masses.
+
+    Attributes:
+      vectors: [m, d].
+      mu: [m], masses, summing to one.
+      task: [m], index into `tasks`.
+      tasks: their names; one empty name if there is but one task without a name.
+      sources: one for each task: its records (None for an array) and the positions in it of its rows.
+      census: counts over all tasks.
+    """
+
+    vectors: Array
+    mu: Array
+    task: NDArray[np.int64]
+    tasks: list[str]
+    sources: list[tuple[Pool | None, NDArray[np.int64]]]
+    census: dict[str, int]
+    names: list[str]
+
+
+@dataclass
+class Inputs:
+    """Candidates, targets, and what encoding them brought to light."""
+
+    candidates: Candidates
+    targets: Targets
+    encoder: str
+    bandwidth: Bandwidth | None = None
+    scratch: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+
+    def close(self) -> None:
+        """Remove the vectors written for this run."""
+        if self.scratch is not None:
+            self.scratch.cleanup()
+
+
+def prepare(pool: Any, target: Any, settings: Settings, stages: Stages) -> Inputs:
+    """Read pool and target, choose the records that take part, and encode them where they are not vectors yet.
+
+    Raises:
+      InputError: on any unusable input.
+    """
+    tasks = task_sources(target, settings)
+    vectors = is_vectors(pool)
+    for name, source in tasks.items():
+        if is_vectors(source) != vectors:
+            one, other = ("embeddings", "records") if vectors else ("records", "embeddings")
+            where = f"target {name!r}" if name else "the target"
+            raise InputError(
+                f"the pool is {one} and {where} is {other}", remedy="give both as records or both as arrays"
+            )
+    if vectors:
+        if settings.embeddings is not None:
+            raise InputError("the pool is embeddings already", remedy="leave out --embeddings")
+        if settings.exclude is not None:
+            raise InputError("--exclude compares texts, and the pool has none", remedy="give the pool as records")
+        return _from_arrays(pool, tasks, settings, stages)
+    return _from_records(pool, tasks, settings, stages)
+
+
+def task_sources(target: Any, settings: Settings) -> dict[str, Any]:
+    """The target as tasks by name; a single task without a name has the empty one."""
+    tasks = dict(target) if isinstance(target, Mapping) else {"": target}
+    for name in settings.task_weights:
+        if name not in tasks:
+            raise InputError(f"--task-weights names {name!r}, which is no task", remedy="tasks: " + ", ".join(tasks))
+    if not tasks:
+        raise InputError("no target is given", remedy="give some examples of the task")
+    return tasks
+
+
+def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
+    vectors = Vectors.of(_arrays(pool), "pool")
+    wanted = {name: Vectors.of(_arrays(source), name or "target") for name, source in tasks.items()}
+    n = len(vectors)
+    nothing = np.zeros(n, np.int32)
+    census = Census(
+        np.arange(n), np.ones(n, np.int64), np.ones(n, np.int64), nothing, nothing - 1, [], n, n,
+        equal_to_target=np.zeros(n, bool),
+    )  # fmt: skip
+    if settings.budget.kind == "tokens":
+        raise InputError("a size in tokens needs texts, and the pool is embeddings", remedy="give a number of examples")
+    candidates = _distinct(vectors, census, None, _names(pool, "pool"), settings, stages)
+    found = [source.take(np.arange(len(source))).astype(np.float64) for source in wanted.values()]
+    for name, source in wanted.items():
+        check_widths(vectors, source)
+        scan(source, settings.metric, name or "target")
+    sources: list[tuple[Pool | None, NDArray[np.int64]]] = [(None, np.arange(len(x))) for x in found]
+    weights = [np.ones(len(x)) for x in found]
+    counts = {"read": sum(map(len, found)), "used": sum(map(len, found)), "empty": 0, "bad": 0}
+    targets = _targets(list(tasks), found, weights, sources, counts, _names(list(tasks.values()), "target"), settings)
+    return Inputs(candidates, targets, "given embeddings")
+
+
+def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
+    records = _open(pool, "pool", settings)
+    wanted = [_open(source, name or "target", settings, tuned=False) for name, source in tasks.items()]
+    with stages.stage("read the targets"):
+        chosen = [take_census(task, collapse=False) for task in wanted]
+        guard = Guard(
+            (texts for task, one in zip(wanted, chosen, strict=True) for texts in texts_of(task, one)),
+            overlapping=False,
+        )
+        weights = [_weights(task, one, settings) for task, one in zip(wanted, chosen, strict=True)]
+        exclude = None
+        if settings.exclude is not None:
+            unseen = Pool.open(settings.exclude, text=FOUND, role="exclude")
+            exclude = Guard((batch.texts for batch in unseen.batches()), overlapping=True)
+    with stages.stage("read the pool") as advance:
+        collapse = settings.copies == "collapse"
+        census = take_census(records, collapse=collapse, exclude=exclude, targets=guard, advance=advance)
+    if settings.embeddings is not None:
+        encoder_name, bandwidth, scratch = "given embeddings", None, None
+        vectors = _given(settings.embeddings, "pool", census)
+        given = _target_vectors(settings.target_embeddings, list(tasks), chosen)
+    else:
+        encoder = make_encoder(settings.encoder, settings.seed)
+        scratch = tempfile.TemporaryDirectory(prefix="tsds-")
+        with stages.stage("fit the encoder", census.used) as advance:
+            encoder.fit(texts_of(records, census, advance))
+        with stages.stage("encode", census.used) as advance:
+            rng = np.random.default_rng(settings.seed)
+            some = np.sort(rng.choice(len(census), min(len(census), _EDITED), replace=False)).tolist()
+            stream = texts_of(records, census, advance)
+            vectors, texts = encode_to(Path(scratch.name) / "pool.npy", stream, len(census), encoder, some)
+            given = [
+                np.concatenate([encoder.encode(t) for t in texts_of(*one)]) for one in zip(wanted, chosen, strict=True)
+            ]
+            bandwidth = from_texts(texts, encoder.encode, settings.metric, settings.seed)
+        encoder_name = encoder.fingerprint()
+    names = [shard.name for shard in records.shards]
+    candidates = _distinct(vectors, census, records, names, settings, stages)
+    for name, rows in zip(tasks, given, strict=True):
+        check_widths(vectors, Vectors.of(rows))
+        scan(Vectors.of(rows), settings.metric, name or "target")
+    counts = {key: sum(getattr(one, key) for one in chosen) for key in ("read", "used", "empty", "bad")}
+    sources: list[tuple[Pool | None, NDArray[np.int64]]] = [
+        (task, one.rows) for task, one in zip(wanted, chosen, strict=True)
+    ]
+    shards = [shard.name for task in wanted for shard in task.shards]
+    targets = _targets(list(tasks), [x.astype(np.float64) for x in given], weights, sources, counts, shards, settings)
+    return Inputs(candidates, targets, encoder_name, bandwidth, scratch)
+
+
+def _open(source: Any, role: str, settings: Settings, *, tuned: bool = True) -> Pool:
+    """Records; ids, groups and token counts are the pool's alone."""
+    return Pool.open(
+        source,
+        text=settings.text,
+        id_field=settings.id_field if tuned else None,
+        group_field=settings.group_field if tuned else None,
+        tokens_field=settings.tokens_field if tuned else None,
+        on_error=settings.on_error,
+        role=role,
+    )
+
+
+def _distinct(
+    vectors: Vectors, census: Census, records: Pool | None, names: list[str], settings: Settings, stages: Stages
+) -> Candidates:
+    """Check the vectors and collapse equal ones."""
+    with stages.stage("check the vectors", len(vectors)) as advance:
+        seen = scan(vectors, settings.metric, "pool", advance)
+    if seen.first_copy is not None and settings.copies == "collapse":
+        kept = np.flatnonzero(seen.first_copy == np.arange(len(vectors)))
+        copies = np.bincount(seen.first_copy, weights=census.copies, minlength=len(vectors))[kept]
+        vectors, census = vectors.only(kept), census.only(kept, copies.astype(np.int64))
+    return Candidates(vectors, census, seen.largest_norm, records, names)
+
+
+def _given(source: Any, what: str, census: Census) -> Vectors:
+    vectors = Vectors.of(_arrays(source), f"{what} embeddings")
+    if len(vectors) != census.read:
+        raise InputError(
+            f"{len(vectors):,} embeddings for {census.read:,} records of the {what}", remedy="one row for each record"
+        )
+    return vectors if len(census) == len(vectors) else vectors.only(census.rows)
+
+
+def _target_vectors(source: Any, tasks: list[str], chosen: list[Census]) -> list[NDArray[Any]]:
+    if isinstance(source, Mapping):
+        parts = [_given(source.get(name), f"target {name}", one) for name, one in zip(tasks, chosen, strict=True)]
+    elif len(tasks) == 1:
+        parts = [_given(source, "target", chosen[0])]
+    else:
+        raise InputError("several tasks need embeddings for each", remedy="--target-embeddings NAME=FILE")
+    return [part.take(np.arange(len(part))) for part in parts]
+
+
+def _weights(task: Pool, census: Census, settings: Settings) -> Array:
+    if settings.weight_field is None:
+        return np.ones(len(census))
+    weights = np.empty(len(census))
+    for i, record in enumerate(task.records(census.rows)):
+        value = record.get(settings.weight_field) if isinstance(record, dict) else None
+        try:
+            weights[i] = float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            weights[i] = np.nan
+        if not 0 <= weights[i] < np.inf:
+            raise InputError(
+                f"field {settings.weight_field!r} is {value!r}", path=task.role, row=int(census.rows[i]),
+                remedy="a weight is a number, not negative",
+            )  # fmt: skip
+    return weights
+
+
+def _targets(
+    tasks: list[str],
+    vectors: list[NDArray[Any]],
+    weights: list[Array],
+    sources: list[tuple[Pool | None, NDArray[np.int64]]],
+    counts: dict[str, int],
+    names: list[str],
+    settings: Settings,
+) -> Targets:
+    """Weights within a task, times the task's share: equal shares unless --task-weights says otherwise."""
+    share = np.array([settings.task_weights.get(name, 0.0 if settings.task_weights else 1.0) for name in tasks])
+    if not share.sum() > 0:
+        raise InputError("the tasks' weights sum to zero", remedy="give at least one task a positive weight")
+    for name, one in zip(tasks, weights, strict=True):
+        if not one.sum() > 0:
+            raise InputError(f"the weights of {name or 'the target'} sum to zero", remedy="see --weight-field")
+    mu = np.concatenate([one / one.sum() * part for one, part in zip(weights, share / share.sum(), strict=True)])
+    task = np.repeat(np.arange(len(tasks)), [len(one) for one in weights])
+    return Targets(np.concatenate(vectors), mu, task, tasks, sources, counts, names)
+
+
+def _arrays(source: Any) -> Any:
+    files = array_files(source)
+    return source if files is None else files
+
+
+def _names(source: Any, role: str) -> list[str]:
+    if isinstance(source, (str, Path)):
+        return [str(source)]
+    if isinstance(source, (list, tuple)):
+        return [name for one in source for name in _names(one, role)]
+    return [f"{role} array"]

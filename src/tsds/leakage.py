@@ -1,0 +1,75 @@
+"""The leakage guard: candidates that share a long run of words with texts that must stay unseen, or equal them.
+
+Two texts share a 13-gram if thirteen words in a row are the same in both, whatever their case and punctuation (the rule
+of the GPT-3 report, appendix C). Words are those of the hash encoder. Runs are compared by a 64-bit hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.embeddings.encoders.ngrams import blocks, mix, words
+
+RUN = 13
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+
+
+def digests(texts: Iterable[str]) -> NDArray[np.uint64]:
+    """A 128-bit digest of each text, [n, 2]."""
+    joined = b"".join(hashlib.blake2b(t.encode("utf-8", "surrogatepass"), digest_size=16).digest() for t in texts)
+    return np.frombuffer(joined, dtype=np.uint64).reshape(-1, 2)
+
+
+def runs(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """Every run of thirteen words: its text, [r], and its hash, [r]; a shorter text is one run of all its words."""
+    rows, hashes, done = [], [], 0
+    for block in blocks([texts], 512):
+        row, word = words(block)
+        word = mix(word)
+        length = np.bincount(row, minlength=len(block))
+        # Horner's rule over the next thirteen words, for every place at once; shorter texts stop at their end.
+        place = np.arange(len(word)) - np.repeat(np.cumsum(length) - length, length)
+        size = np.minimum(length, RUN)[row]
+        starts = np.flatnonzero(place + size <= length[row])
+        value = np.zeros(len(starts), np.uint64)
+        for step in range(RUN):
+            within = step < size[starts]
+            at = np.minimum(starts + step, len(word) - 1)
+            value = np.where(within, value * _BASE + word[at], value)
+        rows.append(row[starts] + done)
+        hashes.append(mix(value))
+        done += len(block)
+    return np.concatenate(rows), np.concatenate(hashes)
+
+
+class Guard:
+    """Knows the texts that must stay unseen, and tells which others leak them.
+
+    Args:
+      batches: batches of those texts.
+      overlapping: whether a shared run of words counts, or equality alone.
+    """
+
+    def __init__(self, batches: Iterable[Sequence[str]], *, overlapping: bool) -> None:
+        equal: list[NDArray[np.uint64]] = []
+        shared: list[NDArray[np.uint64]] = []
+        for texts in batches:
+            equal.append(digests(texts)[:, 0])
+            if overlapping:
+                shared.append(runs(texts)[1])
+        self._equal = np.unique(np.concatenate(equal))
+        self._shared = np.unique(np.concatenate(shared)) if overlapping else None
+
+    def leaks(self, texts: Sequence[str], keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which of these texts equal a guarded one or share a run of words with it; keys: their digests, [n, 2]."""
+        hit = np.isin(keys[:, 0], self._equal)
+        if self._shared is not None:
+            row, value = runs(texts)
+            # Searching a sorted array beats np.isin, which would sort the many runs of the pool.
+            place = np.minimum(np.searchsorted(self._shared, value), len(self._shared) - 1)
+            hit[row[self._shared[place] == value]] = True
+        return hit

@@ -1,0 +1,82 @@
+"""KNN-KDE: near-duplicates share the weight of one example (Theorem 3.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tsds.density import DensitySearch, kernel_density
+from tsds.embeddings.vectors import Rows
+from tsds.methods.problem import Answer, DensityNote, Problem, answer
+from tsds.strength import find_plan
+from tsds.transport.rows import Array
+
+
+def select(problem: Problem) -> Answer:
+    """Transport with the weights 1 / rho, the densities computed only where a candidate can get mass."""
+    weights = KernelWeights(problem)
+    with problem.stages.stage("search", len(problem.pool)):
+        solution = find_plan(problem.search, weights, problem.strength, problem.mu)
+    return answer(
+        solution.plan,
+        solution.path.indices,
+        solution.path.distances,
+        why=solution.why,
+        capped=solution.capped,
+        path=solution.path,
+        density=weights.known(),
+        note=weights.note(),
+    )
+
+
+class KernelWeights:
+    """Weights of candidates: copies / rho, a group of exact copies being one candidate."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._search: DensitySearch | None = None
+        self._rows: list[Rows] = []
+        self._rho: list[Array] = []
+        self._exact, self._recall, self._recall_pairs, self._pairs = True, 1.0, 0, 0
+
+    def __call__(self, rows: Rows) -> Array:
+        """Weights of these rows of the pool, in (0, 1]."""
+        problem = self._problem
+        copies = problem.copies[rows].astype(np.float64)
+        if problem.bandwidth == 0:
+            rho = copies
+        else:
+            with problem.stages.stage("density", len(problem.pool)) as advance:
+                if self._search is None:
+                    self._search = DensitySearch(
+                        problem.pool,
+                        problem.copies if (problem.copies > 1).any() else None,
+                        problem.bandwidth,
+                        problem.metric,
+                        largest_norm=problem.largest_norm,
+                        seed=problem.seed,
+                    )
+                found = kernel_density(self._search, rows, budget=self._budget, seed=problem.seed, progress=advance)
+            rho = found.rho
+            self._exact &= found.margin == 1.0
+            self._recall, self._pairs = min(self._recall, found.recall), self._pairs + found.pairs
+            self._recall_pairs += found.recall_pairs
+        self._rows.append(rows)
+        self._rho.append(rho)
+        return np.asarray(copies / rho)
+
+    @property
+    def _budget(self) -> float:
+        """Pairs whose prefix distance costs about as much as the neighbour search."""
+        n, m, dim = len(self._problem.pool), len(self._problem.targets), self._problem.pool.dim
+        return max(2e9, n * m * dim / 64)
+
+    def known(self) -> tuple[Rows, Array]:
+        """The rows weighed so far, ascending, and their densities."""
+        rows = np.concatenate(self._rows)
+        order = np.argsort(rows)
+        return rows[order], np.concatenate(self._rho)[order]
+
+    def note(self) -> DensityNote:
+        """How they came about."""
+        rows = sum(len(part) for part in self._rows)
+        return DensityNote(self._exact, self._recall, self._recall_pairs, rows, self._pairs / max(rows, 1))

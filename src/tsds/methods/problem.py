@@ -1,0 +1,166 @@
+"""What a method is given, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.embeddings.scan import Metric
+from tsds.embeddings.vectors import Rows, Vectors
+from tsds.neighbors import NeighborSearch
+from tsds.stages import Stages
+from tsds.strength import Strength
+from tsds.transport import Plan, RegularizationPath
+from tsds.transport.rows import Array
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One selection to be made, in arrays.
+
+    Attributes:
+      pool: [n, d], each exact copy once.
+      copies: [n], how many records each candidate stands for.
+      targets: [m, d].
+      mu: [m], the targets' masses, summing to one.
+      metric: of the distances.
+      strength: of diversity, as asked for.
+      bandwidth: h of the density, in the metric's units; 0: only exact copies are duplicates.
+      largest_norm: a bound on the norms of the pool's rows.
+      search: of the targets in the pool, shared with whoever asked it before.
+      seed: of whatever is drawn.
+      stages: where time is recorded.
+    """
+
+    pool: Vectors
+    copies: NDArray[np.int64]
+    targets: Array
+    mu: Array
+    metric: Metric
+    strength: Strength
+    bandwidth: float
+    largest_norm: float
+    search: NeighborSearch
+    seed: int
+    stages: Stages
+
+
+@dataclass(frozen=True)
+class DensityNote:
+    """How the densities came about.
+
+    Attributes:
+      exact: whether every pair within the bandwidth was found.
+      recall: the share found, measured against brute force on a sample of the candidates; 1 if exact.
+      recall_pairs: how many pairs that sample had.
+      candidates: how many candidates were weighed.
+      near_duplicates: mean number of other pool members within the bandwidth of one.
+    """
+
+    exact: bool
+    recall: float
+    recall_pairs: int
+    candidates: int
+    near_duplicates: float
+
+    @property
+    def line(self) -> str:
+        """In words."""
+        if self.exact:
+            return f"exact, over the whole pool, for {self.candidates:,} candidates"
+        found = f"{self.recall:.2%} of {self.recall_pairs:,} near-duplicate pairs of a sample"
+        return f"approximate: found {found} that brute force finds; for {self.candidates:,} candidates"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Probabilities for the candidates with mass, and where they come from.
+
+    Attributes:
+      rows: [q], candidates with mass, ascending.
+      probability: [q], summing to one.
+      density: [q], rho; NaN where the method does not use it.
+      target: [q], the target that gives most of the mass.
+      distance: [q], to that target.
+      rank: [q], place in that target's list, 0 the nearest.
+      nearest: [m], distance of each target's nearest candidate.
+      reach: [m], distance of the farthest candidate that a target gives mass to.
+      width: [m], how many candidates a target gives mass to.
+      cost: transport cost.
+      neighbors: s; None where the method has none.
+      penalty: lambda; None where the method has none.
+      exact: whether this is proven to be the method's optimum over the whole pool.
+      certificate: what the proof rests on.
+      why: how the strength came about.
+      capped: whether the path ended before what was asked for.
+      path: the regularization path; None where the method has none.
+      note: how the densities came about; None where the method uses none.
+    """
+
+    rows: Rows
+    probability: Array
+    density: Array
+    target: NDArray[np.int64]
+    distance: Array
+    rank: NDArray[np.int64]
+    nearest: Array
+    reach: Array
+    width: NDArray[np.int64]
+    cost: float
+    neighbors: float | None
+    penalty: float | None
+    exact: bool
+    certificate: str
+    why: str
+    capped: bool = False
+    path: RegularizationPath | None = field(default=None, repr=False)
+    note: DensityNote | None = None
+
+
+def answer(
+    plan: Plan,
+    indices: NDArray[np.int64],
+    distances: Array,
+    *,
+    why: str,
+    capped: bool = False,
+    path: RegularizationPath | None = None,
+    density: tuple[Rows, Array] | None = None,
+    note: DensityNote | None = None,
+) -> Answer:
+    """Sum a plan over the targets.
+
+    Args:
+      plan: masses on the lists, [m, k].
+      indices, distances: [m, k], the lists.
+      density: rows, ascending, and their rho.
+    """
+    i, k = np.nonzero(plan.mass)
+    mass, j, d = plan.mass[i, k], indices[i, k], distances[i, k]
+    rows, at = np.unique(j, return_inverse=True)
+    p = np.bincount(at, weights=mass)
+    order = np.lexsort((k, -mass, at))  # of each candidate: most mass first, then the nearest place
+    first = order[np.searchsorted(at[order], np.arange(len(rows)))]
+    rho = np.full(len(rows), np.nan) if density is None else density[1][np.searchsorted(density[0], rows)]
+    return Answer(
+        rows=rows,
+        probability=p / p.sum(),
+        density=rho,
+        target=i[first],
+        distance=d[first],
+        rank=k[first],
+        nearest=distances[:, 0],
+        reach=np.where(plan.mass > 0, distances, 0.0).max(axis=1),
+        width=(plan.mass > 0).sum(axis=1),
+        cost=plan.cost,
+        neighbors=plan.neighbors,
+        penalty=plan.penalty if np.isfinite(plan.penalty) else None,
+        exact=plan.exact,
+        certificate=plan.reason,
+        why=why,
+        capped=capped,
+        path=path,
+        note=note,
+    )

@@ -1,0 +1,53 @@
+"""The options of the command, each once: its type, its flag and its line of help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+Sources = Annotated[list[str], Option("--pool", help="Candidates: files, folders or globs; - is standard input.")]
+Targets = Annotated[list[str], Option("--target", help="Examples of the task: FILE, or NAME=FILE for several tasks.")]
+Size = Annotated[str, Option("--size", help="Examples (1000), a share of the pool (1%), or tokens (200k-tokens).")]
+Out = Annotated[Path, Option("--out", help="Folder to write to; refused if it holds a run.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace the run that --out holds.")]
+Format = Annotated[str | None, Option("--format", help="Of the selected records.", show_default="the pool's own")]
+
+Method = Annotated[str, Option("--method", help="How to select; see `tsds methods`.")]
+Alpha = Annotated[
+    float | None, Option("--alpha", help="The paper's trade-off: 1 aligned, 0 diverse.", show_default="from the size")
+]
+Scale = Annotated[float | None, Option("--scale", help="The paper's C, with --alpha.", show_default="5")]
+Neighbors = Annotated[float | None, Option("--neighbors", help="Instead of --alpha: effective neighbours a target.")]
+EffectiveSize = Annotated[float | None, Option("--effective-size", help="Instead of --alpha: 1 / sum p^2 of the plan.")]
+Bandwidth = Annotated[str, Option("--bandwidth", help="Distance of near-duplicates: a number, 0, or auto.")]
+Metric = Annotated[str, Option("--metric", help="l2 or cosine.")]
+Encoder = Annotated[str, Option("--encoder", help="Texts to vectors; see `tsds encoders`.")]
+Sampling = Annotated[str, Option("--sampling", help="systematic, top or multinomial.")]
+Seed = Annotated[int, Option("--seed", help="The same seed gives the same result.")]
+Copies = Annotated[str, Option("--copies", help="collapse records of equal text into one candidate, or keep them.")]
+Exclude = Annotated[
+    list[str] | None, Option("--exclude", help="Texts that must stay unseen: drops candidates that share a 13-gram.")
+]
+
+TextField = Annotated[str | None, Option("--text-field", help="Field of the text.", show_default="found")]
+Template = Annotated[str | None, Option("--template", help="The text, with fields in braces: '{question}\\n{answer}'.")]
+IdField = Annotated[str | None, Option("--id-field", help="Field of the id.", show_default="id, else the row")]
+GroupField = Annotated[str | None, Option("--group-field", help="Field of the source.", show_default="source")]
+TokensField = Annotated[str | None, Option("--tokens-field", help="Field of the tokens.", show_default="bytes / 4")]
+WeightField = Annotated[str | None, Option("--weight-field", help="Field that weighs the targets of a task.")]
+TaskWeights = Annotated[str | None, Option("--task-weights", help="NAME=2,NAME=1.", show_default="equal")]
+OnError = Annotated[str, Option("--on-error", help="At an unusable record: fail, or skip and count it.")]
+Embeddings = Annotated[list[str] | None, Option("--embeddings", help="Own .npy vectors of the pool's records.")]
+TargetEmbeddings = Annotated[list[str] | None, Option("--target-embeddings", help="The same for the targets.")]
+
+Points = Annotated[int, Option("--points", min=2, max=1000, help="Rows of the table.")]
+Reach = Annotated[float, Option("--reach", min=1.0, help="How far beyond the strength that the size asks for.")]
+Folder = Annotated[Path, Argument(help="The folder of a run.")]
+
+DryRun = Annotated[bool, Option("--dry-run", help="Print what the run would need, and stop.")]
+Json = Annotated[bool, Option("--json", help="One JSON object on standard output, all else on standard error.")]
+Quiet = Annotated[bool, Option("--quiet", help="No progress and no summary.")]
+Debug = Annotated[bool, Option("--debug", help="Show the traceback of an error.")]
+Version = Annotated[bool, Option("--version", help="Print the version.", is_eager=True)]

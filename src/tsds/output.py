@@ -1,0 +1,227 @@
+"""The folder of a run: written beside its place and moved there whole, `run.json` last."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from tsds.errors import InputError
+from tsds.records import atomic_file
+from tsds.report.data import facts_of
+from tsds.report.facts import Facts
+from tsds.report.page import write_page
+from tsds.selection import Selection
+
+RUN, TABLE, PAGE = "run.json", "selection.parquet", "report.html"
+_PARTIAL = re.compile(r"\.(?P<name>.+)\.tsds-partial-(?P<pid>\d+)")
+
+
+@contextmanager
+def reserved(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A hidden folder beside `folder` to write to; what is in it moves to `folder` at the end, if all went well.
+
+    Raises:
+      InputError: if the folder holds a run already and may not be overwritten, or can't be written.
+    """
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100  (resolve() would follow a link that is the user's)
+    check_vacant(folder, overwrite=overwrite)
+    scratch = folder.parent / f".{folder.name}.tsds-partial-{os.getpid()}"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        scratch.mkdir()
+        if folder.exists():
+            with atomic_file(folder / ".tsds-probe"):
+                pass
+            (folder / ".tsds-probe").unlink()
+    except OSError as error:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise InputError(f"can't be written: {error.strerror}", path=folder, remedy="choose another --out") from error
+    try:
+        yield scratch
+        check_vacant(folder, overwrite=overwrite)
+        _move(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def check_vacant(folder: Path, *, overwrite: bool) -> None:
+    """Raise InputError if the folder is a file, or holds a run that may not be overwritten."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError("is a file, not a folder", path=folder, remedy="choose another --out")
+    if (folder / RUN).exists() and not overwrite:
+        raise InputError("holds a run already", path=folder, remedy="choose another --out, or --overwrite")
+
+
+def write_run(selection: Selection, folder: Path, *, format: str | None = None, command: str | None = None) -> Facts:
+    """Write selected records, table, page and run.json; returns the facts that the page shows."""
+    records = selection.inputs.candidates.records
+    if records is not None:
+        chosen = records.write(selection.indices, folder, format=format, counts=selection.counts)
+    else:
+        chosen = _write_vectors(selection, folder, format)
+    write_table(selection, folder / TABLE)
+    facts = facts_of(selection, command)
+    write_page(facts, folder / PAGE)
+    run = run_json(selection, facts, chosen)
+    with atomic_file(folder / RUN) as file:
+        file.write(orjson.dumps(run, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    return facts
+
+
+def write_table(selection: Selection, path: Path) -> None:
+    """One row for each candidate with mass, in pool order."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    answer, found, census = selection.answer, selection.inputs.candidates, selection.inputs.candidates.census
+    ids: list[str | int] = selection.rows.tolist()
+    if found.records is not None:
+        ids = [
+            row if c.id is None else c.id
+            for row, c in zip(ids, found.records.candidates_at(selection.rows), strict=True)
+        ]
+    whole = all(isinstance(one, int) and -(2**63) <= one < 2**63 for one in ids)
+    shards = np.array(found.names, dtype=object)[census.shard[answer.rows]]
+    table = pa.table(
+        {
+            "row": selection.rows,
+            "id": pa.array(ids, pa.int64()) if whole else pa.array([str(one) for one in ids], pa.string()),
+            "shard": pa.array(shards, pa.string()),
+            "probability": answer.probability,
+            "count": selection.drawn.counts,
+            "density": pa.array(answer.density, from_pandas=True),  # null where the method weighs nothing
+            "target": answer.target,
+            "distance": answer.distance,
+            "rank": answer.rank,
+            "inclusion": selection.drawn.inclusion,
+            "copies": census.copies[answer.rows],
+        }
+    )
+    with atomic_file(path) as file:
+        pq.write_table(table, file)
+
+
+def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]:
+    """Every setting as resolved, sizes, certificate, stages and checksums."""
+    settings, answer, inputs = selection.settings, selection.answer, selection.inputs
+    values = {one.name: getattr(settings, one.name) for one in fields(settings)}
+    asked = {name: value if _plain(value) else _described(value) for name, value in values.items()}
+    note = answer.note
+    return {
+        "tsds": facts["version"],
+        "command": facts["command"],
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in ("numpy", "faiss-cpu", "pyarrow", "orjson")},
+        "settings": asked,
+        "seed": settings.seed,
+        "size": {
+            "asked": facts["size_asked"],
+            "wanted": selection.size,
+            "chosen": len(selection),
+            "distinct": facts["distinct"],
+            "tokens": facts["tokens"],
+        },
+        "pool": {**facts["pool"], "dimensions": inputs.candidates.vectors.dim},
+        "target": {**facts["target"], "tasks": [name for name in inputs.targets.tasks if name]},
+        "encoder": facts["encoder"],
+        "strength": {**facts["strength"], "effective_size": facts["effective_size"], "support": facts["support"]},
+        "bandwidth": {"value": facts["bandwidth"], "why": facts["bandwidth_why"]},
+        "transport_cost": answer.cost,
+        "certificate": {"exact": facts["exact"], "plan": answer.certificate, "neighbors": "exact"},
+        "density": None if note is None else {**asdict(note), "near_duplicates": note.near_duplicates},
+        "warnings": facts["warnings"],
+        "stages": facts["stages"],
+        "seconds": facts["seconds"],
+        "inputs": {
+            "pool": _checksums(inputs.candidates.records, inputs.candidates.names),
+            "target": target_checksums(selection),
+        },
+        "selected": {"name": chosen.name, "bytes": chosen.stat().st_size, "sha256": _sha256(chosen)},
+    }
+
+
+def target_checksums(selection: Selection) -> list[dict[str, str | int]]:
+    """Of each file of each task."""
+    found = []
+    for records, _ in selection.inputs.targets.sources:
+        found += _checksums(records, [] if records is not None else selection.inputs.targets.names)
+    return found
+
+
+def _checksums(records: Any, names: list[str]) -> list[dict[str, str | int]]:
+    if records is not None:
+        return list(records.checksum())
+    files = [Path(name) for name in names if Path(name).is_file()]
+    return [{"name": str(f), "bytes": f.stat().st_size, "sha256": _sha256(f)} for f in files]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_plain(one) for one in value.values())
+    return value is None or isinstance(value, (str, int, float, bool))
+
+
+def _described(value: Any) -> str | list[str]:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (list, tuple)) and all(isinstance(one, (str, Path)) for one in value):
+        return [str(one) for one in value]
+    return f"a {type(value).__name__} in memory"
+
+
+def _write_vectors(selection: Selection, folder: Path, format: str | None) -> Path:
+    if format not in (None, "npy"):
+        raise InputError(f"a pool of embeddings can't be written as {format}", remedy="leave out --format")
+    rows = np.repeat(selection.answer.rows, selection.drawn.counts)
+    path = folder / "selected.npy"
+    with atomic_file(path) as file:
+        np.save(file, selection.inputs.candidates.vectors.take(rows), allow_pickle=False)
+    return path
+
+
+def _move(scratch: Path, folder: Path) -> None:
+    """Into place: by one rename where the folder is new, else file by file, with run.json gone first and back last."""
+    if not folder.exists():
+        scratch.rename(folder)
+        return
+    (folder / RUN).unlink(missing_ok=True)
+    for stale in folder.glob("selected.*"):
+        stale.unlink()
+    for path in sorted(scratch.iterdir(), key=lambda p: p.name == RUN):
+        path.replace(folder / path.name)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed runs have left of this folder."""
+    for path in folder.parent.glob(f".{folder.name}.tsds-partial-*"):
+        match = _PARTIAL.fullmatch(path.name)
+        if match and match["name"] == folder.name and not _alive(int(match["pid"])):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,238 @@
+"""The story of a selection, and what users hold at the end of it.
+
+records -> embeddings -> neighbours -> density -> plan -> sample -> selection
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.bandwidth import Bandwidth, from_candidates
+from tsds.budget import Size
+from tsds.drawing import Drawn, draw
+from tsds.embeddings.vectors import Rows
+from tsds.errors import BudgetError, InputError
+from tsds.inputs import Inputs, prepare
+from tsds.methods import Answer, Problem, method_named
+from tsds.neighbors import NeighborSearch
+from tsds.records import Record
+from tsds.settings import Settings
+from tsds.stages import Listener, Stage, Stages
+from tsds.strength import Strength
+from tsds.transport import RegularizationPath
+from tsds.transport.rows import Array
+
+
+def run(
+    pool: Any, target: Any, settings: Settings, listener: Listener | None = None, *, reach: float = 1.0
+) -> Selection:
+    """Select from the pool what serves the target; `tsds.select` documents the settings.
+
+    Args:
+      reach: how many times the strength that is used the path should extend.
+
+    Raises:
+      InputError: on unusable input, or settings that exclude each other.
+      BudgetError: if more is asked for than there is.
+    """
+    method = method_named(settings.method)
+    stages = Stages(listener)
+    inputs = prepare(pool, target, settings, stages)
+    try:
+        size = examples_wanted(settings.budget, inputs)
+        found, wanted = inputs.candidates, inputs.targets
+        search = neighbor_search(inputs, settings, stages)
+        bandwidth = choose_bandwidth(settings, inputs, search, stages) if method.weighs else None
+        problem = Problem(
+            pool=found.vectors,
+            copies=found.census.copies,
+            targets=wanted.vectors,
+            mu=wanted.mu,
+            metric=settings.metric,
+            strength=asked_strength(settings, size, reach),
+            bandwidth=bandwidth.value if bandwidth else 0.0,
+            largest_norm=found.largest_norm,
+            search=search,
+            seed=settings.seed,
+            stages=stages,
+        )
+        with stages.stage("plan"):
+            answer = method.select(problem)
+        with stages.stage("draw"):
+            tokens = found.census.tokens[answer.rows]
+            drawn = draw(answer, settings.budget, size, tokens, settings.sampling, settings.seed)
+    finally:
+        inputs.close()
+    return Selection(settings, inputs, answer, drawn, size, bandwidth, list(stages.records.values()), stages.seconds)
+
+
+def examples_wanted(budget: Size, inputs: Inputs) -> int:
+    """How many examples to draw; for a size in tokens, about how many.
+
+    Raises:
+      BudgetError: if that is more than there are.
+    """
+    census = inputs.candidates.census
+    if budget.kind == "tokens":
+        total = int(census.tokens.sum())
+        if budget.amount > total:
+            raise BudgetError(
+                f"{budget.asked} is more than the pool's {total:,} tokens", remedy=f"{total}-tokens at most"
+            )
+        return max(1, round(budget.amount / (total / len(census))))
+    size = budget.examples(census.used)
+    if size > len(census):
+        distinct = "distinct " if census.used > len(census) else ""
+        remedy = f"--size {len(census)} at most" + (", or --copies keep" if distinct else "")
+        raise BudgetError(f"size {size:,} exceeds the {len(census):,} {distinct}records of the pool", remedy=remedy)
+    return size
+
+
+def asked_strength(settings: Settings, size: int, reach: float = 1.0) -> Strength:
+    """The strength that the settings ask for."""
+    return Strength(size, settings.alpha, settings.scale_or_default, settings.neighbors, settings.effective_size, reach)
+
+
+def neighbor_search(inputs: Inputs, settings: Settings, stages: Stages) -> NeighborSearch:
+    """The search of the targets in the pool."""
+    found = inputs.candidates
+    return NeighborSearch(
+        found.vectors,
+        inputs.targets.vectors,
+        settings.metric,
+        largest_norm=found.largest_norm,
+        progress=stages.advance,
+    )
+
+
+def choose_bandwidth(settings: Settings, inputs: Inputs, search: NeighborSearch, stages: Stages) -> Bandwidth:
+    """h as given, from edited texts where there are texts and an encoder, else from the distances of candidates."""
+    if settings.bandwidth != "auto":
+        return Bandwidth(float(settings.bandwidth), "as asked")
+    if inputs.bandwidth is not None:
+        return inputs.bandwidth
+    with stages.stage("bandwidth"):
+        return from_candidates(search, settings.metric, settings.seed)
+
+
+@dataclass
+class Selection:
+    """What was chosen, with what probability, and why.
+
+    Attributes:
+      settings: as asked for.
+      inputs: the candidates and targets.
+      answer: the method's probabilities, over distinct candidates.
+      drawn: what was drawn from them.
+      size: examples wanted.
+      bandwidth: of the density; None if the method has none.
+      stages: seconds and memory.
+      seconds: of the whole run.
+    """
+
+    settings: Settings
+    inputs: Inputs = field(repr=False)
+    answer: Answer = field(repr=False)
+    drawn: Drawn = field(repr=False)
+    size: int
+    bandwidth: Bandwidth | None
+    stages: list[Stage] = field(repr=False)
+    seconds: float
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Positions in the pool of all candidates with mass, ascending, [q]."""
+        return self.inputs.candidates.census.rows[self.answer.rows]
+
+    @cached_property
+    def indices(self) -> Rows:
+        """Positions in the pool of the chosen records, ascending."""
+        return self.rows[self.drawn.counts > 0]
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """How often each of `indices` is chosen; ones unless sampling is multinomial."""
+        return self.drawn.counts[self.drawn.counts > 0]
+
+    @cached_property
+    def probabilities(self) -> Array:
+        """The probability of each of `indices` in the plan."""
+        return self.answer.probability[self.drawn.counts > 0]
+
+    @property
+    def weights(self) -> Array:
+        """The plan's probability of every record, [read], for a `torch.utils.data.WeightedRandomSampler`."""
+        dense = np.zeros(self.inputs.candidates.census.read)
+        dense[self.rows] = self.answer.probability
+        return dense
+
+    @property
+    def effective_size(self) -> float:
+        """The effective sample size of the plan, 1 / sum p^2."""
+        return float(1 / np.square(self.answer.probability).sum())
+
+    @property
+    def path(self) -> RegularizationPath:
+        """The regularization path as far as it was searched: ask it for another strength without searching again.
+
+        Raises:
+          InputError: if the method has none.
+        """
+        if self.answer.path is None:
+            raise InputError(f"method {self.settings.method} has no regularization path", remedy="use kde or uniform")
+        return self.answer.path
+
+    @property
+    def warnings(self) -> list[tuple[str, str | None]]:
+        """What matters about this selection, each with what to do about it."""
+        from tsds.warnings import warnings_of
+
+        return warnings_of(self)
+
+    def __len__(self) -> int:
+        return int(self.drawn.counts.sum())
+
+    def records(self) -> Iterator[Record]:
+        """The chosen records as they are in the pool, in its order, repeated ones as often as they were drawn.
+
+        Raises:
+          InputError: if the pool is an array.
+        """
+        pool = self.inputs.candidates.records
+        if pool is None:
+            raise InputError("the pool is an array of embeddings and has no records", remedy="use .indices")
+        return pool.records(np.repeat(self.indices, self.counts))
+
+    def to_dataset(self) -> Any:
+        """The chosen records as a `datasets.Dataset`; the same columns where the pool is one."""
+        from tsds.records.datasets import to_dataset
+
+        return to_dataset(self.inputs.candidates.records, np.repeat(self.indices, self.counts))
+
+    def save(self, folder: str | Path, *, format: str | None = None, overwrite: bool = False) -> Path:
+        """Write the chosen records, selection.parquet, report.html and run.json to a folder, all or nothing.
+
+        Args:
+          folder: made if missing; refused if it holds a run already, unless `overwrite`.
+          format: of the chosen records; the pool's own if None.
+        """
+        from tsds.output import reserved, write_run
+
+        with reserved(Path(folder), overwrite=overwrite) as scratch:
+            write_run(self, scratch, format=format)
+        return Path(folder)
+
+    def report(self, path: str | Path) -> Path:
+        """Write the page that shows what was chosen and why."""
+        from tsds.report.data import facts_of
+        from tsds.report.page import write_page
+
+        write_page(facts_of(self), Path(path))
+        return Path(path)

@@ -1,0 +1,104 @@
+"""Every setting of a selection, checked before any work is done."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tsds.budget import Size
+from tsds.errors import InputError
+from tsds.records import TextSpec
+from tsds.suggestions import nearest_name
+from tsds.transport.penalty import DEFAULT_SCALE
+
+_CHOICES = {
+    "metric": ("l2", "cosine"),
+    "sampling": ("systematic", "top", "multinomial"),
+    "copies": ("collapse", "keep"),
+    "on_error": ("fail", "skip"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of `select`; their meaning is documented there.
+
+    Raises:
+      InputError: if one is out of its range, or two exclude each other.
+    """
+
+    size: str | int | float
+    method: str = "kde"
+    alpha: float | None = None
+    scale: float | None = None
+    neighbors: float | None = None
+    effective_size: float | None = None
+    bandwidth: float | Literal["auto"] = "auto"
+    metric: Literal["l2", "cosine"] = "l2"
+    encoder: str = "hash"
+    sampling: Literal["systematic", "top", "multinomial"] = "systematic"
+    seed: int = 0
+    copies: Literal["collapse", "keep"] = "collapse"
+    on_error: Literal["fail", "skip"] = "fail"
+    text_field: str | None = None
+    template: str | None = None
+    id_field: str | None = None
+    group_field: str | None = None
+    tokens_field: str | None = None
+    weight_field: str | None = None
+    task_weights: dict[str, float] = field(default_factory=dict)
+    exclude: Any = None
+    embeddings: Any = None
+    target_embeddings: Any = None
+
+    def __post_init__(self) -> None:
+        Size.parse(self.size)
+        for name, known in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise InputError(f"unknown {name} {value!r}", remedy=nearest_name(str(value), known))
+        asked = [name for name in ("alpha", "neighbors", "effective_size") if getattr(self, name) is not None]
+        if len(asked) > 1:
+            flags = " and ".join("--" + name.replace("_", "-") for name in asked)
+            raise InputError(f"{flags} exclude each other", remedy="give one of them, or none for auto")
+        if self.scale is not None and self.alpha is None:
+            raise InputError("--scale means nothing without --alpha", remedy="give --alpha too")
+        self._in_range("alpha", 0 <= (self.alpha or 0) <= 1, "a number from 0 (diverse) to 1 (aligned)")
+        for name in ("scale", "neighbors", "effective_size"):
+            value = getattr(self, name)
+            self._in_range(name, value is None or 0 < value < math.inf, "a positive number")
+        h = self.bandwidth
+        self._in_range(
+            "bandwidth", h == "auto" or (isinstance(h, (int, float)) and 0 <= h < math.inf), "auto, or 0 and up"
+        )
+        self._in_range("seed", self.seed >= 0, "a whole number, 0 and up")
+        if self.sampling != "systematic" and self.budget.kind == "tokens" and self.sampling == "multinomial":
+            raise InputError(
+                "multinomial sampling and a size in tokens exclude each other", remedy="--sampling systematic"
+            )
+        for name, weight in self.task_weights.items():
+            if not 0 <= weight < math.inf:
+                raise InputError(f"the weight of task {name!r} is {weight}", remedy="weights are not negative")
+        if (self.embeddings is None) != (self.target_embeddings is None):
+            raise InputError("embeddings are given for one of pool and target only", remedy="give both")
+
+    def _in_range(self, name: str, fine: bool, wanted: str) -> None:
+        if not fine:
+            flag = "--" + name.replace("_", "-")
+            raise InputError(f"{flag} is {getattr(self, name)}", remedy=f"{wanted} is wanted")
+
+    @property
+    def budget(self) -> Size:
+        """The size, read."""
+        return Size.parse(self.size)
+
+    @property
+    def scale_or_default(self) -> float:
+        """C."""
+        return DEFAULT_SCALE if self.scale is None else self.scale
+
+    @property
+    def text(self) -> TextSpec:
+        """Where the text of a record is."""
+        return TextSpec(self.text_field, self.template)

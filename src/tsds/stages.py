@@ -1,0 +1,87 @@
+"""The stages of a run: how long each took, how much memory the process had used by then, and how far it is."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+Advance = Callable[[int], None]
+
+
+class Listener(Protocol):
+    """Who is told of progress: a bar on the screen, or nobody."""
+
+    def start(self, name: str, total: int | None) -> None:
+        """A stage begins, of so many rows if that is known."""
+
+    def advance(self, rows: int) -> None:
+        """So many more rows are done."""
+
+    def end(self) -> None:
+        """The stage is over."""
+
+
+@dataclass
+class Stage:
+    """One stage: seconds of its own, without those of stages inside it, and the peak memory of the process so far."""
+
+    name: str
+    seconds: float = 0.0
+    peak_mb: float = 0.0
+
+
+def peak_mb() -> float:
+    """The largest resident memory of this process so far, in MB (1e6 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+class Stages:
+    """Records stages; the time of a stage within another counts for the inner one only."""
+
+    def __init__(self, listener: Listener | None = None) -> None:
+        self.records: dict[str, Stage] = {}
+        self.began = time.perf_counter()
+        self._listener = listener
+        self._open: list[str] = []
+        self._since = self.began
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.perf_counter() - self.began
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None) -> Iterator[Advance]:
+        """Time what happens inside; gives what to call with the number of rows done."""
+        self._charge()
+        self.records.setdefault(name, Stage(name))
+        self._open.append(name)
+        listener = self._listener
+        if listener is not None:
+            listener.start(name, total)
+        try:
+            yield self.advance
+        finally:
+            self._charge()
+            self._open.pop()
+            if listener is not None:
+                listener.end()
+
+    def advance(self, rows: int) -> None:
+        """So many more rows of the stage at hand are done."""
+        if self._listener is not None:
+            self._listener.advance(rows)
+
+    def _charge(self) -> None:
+        now = time.perf_counter()
+        if self._open:
+            current = self.records[self._open[-1]]
+            current.seconds += now - self._since
+            current.peak_mb = peak_mb()
+        self._since = now

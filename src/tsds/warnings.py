@@ -1,0 +1,93 @@
+"""What a user must know about a selection, each with what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tsds.selection import Selection
+
+#: A target counts as far from everything if its nearest candidate is so many times farther than is typical ...
+_FAR = 1.5
+#: ... and a candidate as a hub if it is among the nearest ten of more than this share of the targets.
+_HUB_SHARE, _HUB_LIST, _HUB_LEAST = 0.2, 10, 5
+
+
+def warnings_of(selection: Selection) -> list[tuple[str, str | None]]:
+    """Warnings and remedies, the weightiest first."""
+    return [*_size(selection), *_strength(selection), *_targets(selection), *_hubs(selection), *_records(selection)]
+
+
+def _size(selection: Selection) -> list[tuple[str, str | None]]:
+    if not selection.drawn.short:
+        return []
+    answer, size = selection.answer, selection.size
+    remedy = "--alpha 0 gives every candidate mass"
+    if answer.path is not None:
+        s = answer.path.smallest(lambda s: answer.path is not None and answer.path.support(s) >= size)
+        if s is not None:
+            remedy = f"--neighbors {s:.3g} (alpha {answer.path.point(s).alpha:.3g}) reaches it"
+        elif selection.settings.alpha is not None or selection.settings.neighbors is not None:
+            remedy = "leave the strength to auto, which spreads as far as the size needs"
+    what = f"only {len(answer.rows):,} candidates have mass, {len(selection):,} were chosen of {size:,} asked for"
+    return [(what, remedy)]
+
+
+def _strength(selection: Selection) -> list[tuple[str, str | None]]:
+    answer = selection.answer
+    found: list[tuple[str, str | None]] = []
+    if answer.capped:
+        found.append((f"the strength is capped: {answer.why}", "a smaller size, or more targets"))
+    if not answer.exact:
+        found.append((f"the plan is not proven optimal: {answer.certificate}", None))
+    return found
+
+
+def _targets(selection: Selection) -> list[tuple[str, str | None]]:
+    nearest = selection.answer.nearest
+    typical = float(np.median(nearest))
+    far = np.flatnonzero(nearest > _FAR * typical) if typical > 0 else np.empty(0, np.int64)
+    if not len(far):
+        return []
+    worst = far[np.argmax(nearest[far])]
+    plural = "target is" if len(far) == 1 else "targets are"
+    what = (
+        f"{len(far):,} {plural} far from everything in the pool: row {worst} has its nearest at {nearest[worst]:.3g}, "
+        f"a typical target at {typical:.3g}"
+    )
+    return [(what, "look at them in the report; drop them, or add such data to the pool")]
+
+
+def _hubs(selection: Selection) -> list[tuple[str, str | None]]:
+    path = selection.answer.path
+    if path is None or len(path.indices) < 2 * _HUB_LEAST:
+        return []
+    near = path.indices[:, :_HUB_LIST]
+    rows, times = np.unique(near[near >= 0], return_counts=True)
+    limit = max(_HUB_LEAST, _HUB_SHARE * len(near))
+    if times.max() <= limit:
+        return []
+    hub = selection.inputs.candidates.census.rows[rows[np.argmax(times)]]
+    what = f"row {hub} is among the {_HUB_LIST} nearest of {times.max():,} of {len(near):,} targets"
+    more = int((times > limit).sum()) - 1
+    return [
+        (what + (f", and {more} more are near as many" if more else ""), "look at it: boilerplate is near everything")
+    ]
+
+
+def _records(selection: Selection) -> list[tuple[str, str | None]]:
+    census = selection.inputs.candidates.census
+    found: list[tuple[str, str | None]] = []
+    if census.bad:
+        found.append((f"{census.bad:,} records of the pool were left out as unusable: {census.problems[0]}", None))
+    equal = census.equal_to_target
+    chosen = equal[selection.answer.rows[selection.drawn.counts > 0]]
+    if equal.any():
+        what = f"{int(equal.sum()):,} candidates equal a target, {int(chosen.sum()):,} of them chosen"
+        found.append((what, "harmless for a training target; with an evaluation set, give it to --exclude"))
+    note = selection.answer.note
+    if note is not None and not note.exact:
+        found.append((f"the densities are {note.line}", "--bandwidth smaller makes them exact"))
+    return found
