@@ -11,15 +11,16 @@ The kernel is zero beyond the bandwidth h, so only near-duplicates count, and ne
 
 Both bounds are exact, so no pair is lost. Where the cells reject too little (a bandwidth as large as the distances
 between unrelated records), the margin h of step 1 can be shrunk to a share of it; then pairs may be lost, and the share
-found is measured against brute force on a sample of the candidates (`measure_recall`).
+found is measured against brute force on a sample of the candidates, in the same pass.
 
 All of it is a sum over blocks of the pool, added in their order: the same bits however the pool is cut into files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +34,21 @@ from tsds.parallel import map_ordered
 PREFIX = 64
 #: More cells reject more pairs and cost more calls; measured in benchmarks/density.py.
 CELLS = 512
-BLOCK_BYTES = 128 << 20
+BLOCK_BYTES = 64 << 20
+#: Rows grouped by cell at once: with many rows in a cell, gathering the candidates that reach it costs little.
+_PART_ROWS = 1 << 19
+#: A pool of at most so many rows keeps its prefixes between searches: half a gigabyte at most.
+_KEPT_ROWS = 1 << 21
+#: Cells, or rows met by the sample, that a thread takes at a time.
+_CELLS_AT_ONCE, _SLICE = 8, 4096
 _SAMPLE = 20_000
 #: Shares of the bandwidth tried as margin, the exact one first.
 MARGINS = (1.0, 0.7, 0.5, 0.35)
 WANTED_RECALL = 0.999
-_TILE = 1 << 21
+_TILE = 1 << 19  # pairs: their distances stay in a core's cache
+#: Candidates on which recall is measured.
+_SAMPLED = 256
+_NONE = np.empty(0, np.int64)
 #: Share of a rectangle that must be wanted for one product to beat pairs (benchmarks/density.py).
 _FILLED = 0.1
 Single = NDArray[np.float32]
@@ -101,10 +111,13 @@ class DensitySearch:
         import faiss
 
         self.pool, self.copies, self.bandwidth, self.metric = pool, copies, bandwidth, metric
+        self._seed = seed
+        self._kept: list[list[_Grouped]] | None = None  # of a pool that is not too large, for the next search
         self._reach = euclidean_bandwidth(bandwidth, metric)
         norm = 1.001 if metric == "cosine" else largest_norm
         # Centred vectors are at most twice as long; the prefix distance is a sum of squares with cancellation.
         self._slack = rounding_bound(pool.dim, 4 * norm)
+        self._near = np.float32(self._reach**2 + self._slack)
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.choice(len(pool), min(len(pool), _SAMPLE), replace=False))
         sample = unit_rows(pool.take(rows), metric).astype(np.float32)
@@ -119,7 +132,8 @@ class DensitySearch:
         kmeans.train(prefix)
         self._centroids = np.unique(np.asarray(kmeans.centroids, dtype=np.float32), axis=0)
         between = np.square(self._centroids[:, None] - self._centroids[None]).sum(axis=2, dtype=np.float64)
-        self._between = 2 * np.sqrt(between)
+        self._between = (2 * np.sqrt(between)).astype(np.float32)
+        self._lengths = np.square(self._centroids).sum(axis=1)
         self._share = np.bincount(self._cell_of(prefix), minlength=len(self._centroids)) / len(prefix)
 
     def search(self, candidates: Rows, margin: float = 1.0, progress: Progress = lambda rows: None) -> Density:
@@ -127,113 +141,213 @@ class DensitySearch:
 
         Args:
           candidates: [q], rows of the pool.
-          margin: the share of the bandwidth by which cells are searched; below 1 pairs may be lost.
+          margin: the share of the bandwidth by which cells are searched; below 1 pairs may be lost, and the share found
+            is measured on a sample.
           progress: called with the number of pool rows done.
         """
         vectors = unit_rows(self.pool.take(candidates), self.metric)
         prefix = self._prefix(vectors.astype(np.float32, copy=False))
-        left = _augmented(prefix, "left")
-        reached = self._cells_reached(prefix, margin)
-        work = float(sum(len(r) * s for r, s in zip(reached, self._share, strict=True)) / max(len(candidates), 1))
-        limit = np.float32(self._reach**2 + self._slack)
-
-        def one(item: tuple[int, Block]) -> tuple[Array, int, int]:
-            start, block = item
-            stored = unit_rows(block, self.metric)
-            inner = self._prefix(stored.astype(np.float32, copy=False))
-            order, ends = _grouped(self._cell_of(inner), len(self._centroids))
-            right = _augmented(inner[order], "right")
-            rho, pairs = np.zeros(len(candidates)), 0
-            for cell, who in enumerate(reached):
-                first, last = ends[cell], ends[cell + 1]
-                if first == last or not len(who):
-                    continue
-                members = order[first:last]
-                for i, j in _close(left, who, right[first:last], limit):
-                    pairs += self._add(rho, vectors, stored, i, members[j], start)
-            return rho, pairs, len(block)
-
-        rho, pairs = self._fold(one, BLOCK_BYTES, len(candidates), progress)
+        reached, near = self._cells_reached(prefix, margin)
+        sample = self._sample(prefix) if margin < 1 else _NONE
+        asked = _Asked(candidates, vectors, _augmented(prefix, "left"), reached, sample, near[sample])
+        total = _Found(np.zeros(len(candidates)))
+        for part in self._parts() if self._kept is None else self._kept:
+            total.add(self._meet(asked, part))
+            progress(sum(len(one.rows) for one in part))
         # Each candidate meets itself at distance zero exactly; rounding of the sums must not lose that.
         own = np.ones(len(candidates)) if self.copies is None else self.copies[candidates].astype(np.float64)
-        return Density(np.maximum(rho, own), margin, work, pairs - len(candidates))
+        others = total.true_pairs - len(sample)  # a candidate's meeting with itself is no near-duplicate
+        recall = (total.true_found - len(sample)) / others if others > 0 else 1.0
+        work = float(near.mean(axis=0) @ self._share)
+        return Density(np.maximum(total.rho, own), margin, work, total.pairs - len(candidates), recall, max(others, 0))
+
+    def _parts(self) -> Iterator[list[_Grouped]]:
+        """The pool in large parts, each some blocks of rows grouped by cell."""
+
+        def one(item: tuple[int, Block]) -> _Grouped:
+            start, block = item
+            inner = self._prefix(unit_rows(block, self.metric).astype(np.float32, copy=False))
+            cell = self._cell_of(inner)
+            order = np.argsort(cell, kind="stable")
+            cell = cell[order]
+            ends = np.searchsorted(cell, np.arange(len(self._centroids) + 1))
+            return _Grouped(order + start, cell, ends, _augmented(inner[order], "right"))
+
+        keep: list[list[_Grouped]] = []
+        held: list[_Grouped] = []
+        seen = 0
+        for block in map_ordered(one, self.pool.blocks(self.pool.block_rows(BLOCK_BYTES))):
+            held.append(block)
+            seen += len(block.rows)
+            # Counted in rows, so that the parts are the same however the pool is cut into files.
+            if sum(len(one.rows) for one in held) >= _PART_ROWS or seen == len(self.pool):
+                if len(self.pool) <= _KEPT_ROWS:
+                    keep.append(held)
+                yield held
+                held = []
+        self._kept = keep or None
+
+    def _meet(self, asked: _Asked, part: list[_Grouped]) -> _Found:
+        """What the candidates find in one part, cell by cell, and what the sample finds in all of it."""
+
+        def cells(first: int) -> _Found:
+            hits = []
+            for c in range(first, min(first + _CELLS_AT_ONCE, len(asked.reached))):
+                if len(asked.reached[c]):
+                    spans = [(one, slice(one.ends[c], one.ends[c + 1])) for one in part]
+                    rows = np.concatenate([one.rows[span] for one, span in spans])
+                    right = np.concatenate([one.right[span] for one, span in spans])
+                    hits += [(i, rows[j]) for i, j in _close(asked.left, asked.reached[c], right, self._near)]
+            found = _Found(np.zeros(len(asked.rows)))
+            i, rows = _joined(hits)
+            weight = self._kernel(asked, i, rows)
+            found.pairs = int(np.count_nonzero(weight))
+            if self.copies is not None:
+                weight = weight * self.copies[rows]
+            np.add.at(found.rho, i, weight)
+            return found
+
+        def sampled(block: _Grouped) -> _Found:
+            found, hits = _Found(np.zeros(0)), []
+            for first in range(0, len(block.rows), _SLICE):
+                near = _close(asked.left, asked.sample, block.right[first : first + _SLICE], self._near)
+                hits += [(i, first + j) for i, j in near]
+            i, j = _joined(hits)
+            true = self._kernel(asked, i, block.rows[j]) > 0
+            found.true_pairs = int(true.sum())
+            place = np.searchsorted(asked.sample, i[true])
+            found.true_found = int(asked.sample_reach[place, block.cell[j[true]]].sum())
+            return found
+
+        total = _Found(np.zeros(len(asked.rows)))
+        for found in map_ordered(cells, range(0, len(asked.reached), _CELLS_AT_ONCE)):
+            total.add(found)
+        for found in map_ordered(sampled, part if len(asked.sample) else []):
+            total.true_pairs += found.true_pairs
+            total.true_found += found.true_found
+        return total
 
     def expected_work(self, candidates: Rows, margin: float) -> float:
         """The share of all pairs whose prefix distance a search with this margin would compute."""
-        some = candidates if len(candidates) <= 2048 else candidates[:: len(candidates) // 2048]
+        some = candidates if len(candidates) <= 1024 else candidates[:: len(candidates) // 1024]
         prefix = self._prefix(unit_rows(self.pool.take(some), self.metric).astype(np.float32, copy=False))
-        reached = self._cells_reached(prefix, margin)
-        return float(sum(len(r) * s for r, s in zip(reached, self._share, strict=True)) / max(len(some), 1))
+        return float(self._cells_reached(prefix, margin)[1].mean(axis=0) @ self._share)
 
-    def brute_force(self, candidates: Rows, progress: Progress = lambda rows: None) -> Density:
-        """The same by computing every pair: the truth that a search with a margin below one is measured against."""
+    def brute_force(self, candidates: Rows) -> Density:
+        """The same by computing every pair in float64 from differences; slow, the truth for tests and benchmarks."""
         vectors = unit_rows(self.pool.take(candidates), self.metric)
-        single = vectors.astype(np.float32, copy=False)
-        left = _augmented(single - self._mean, "left")
-        limit = np.float32(self._reach**2 + self._slack)
-        everyone = np.arange(len(candidates))
-
-        def one(item: tuple[int, Block]) -> tuple[Array, int, int]:
-            start, block = item
+        rho, pairs = np.zeros(len(candidates)), 0
+        for start, block in self.pool.blocks(self.pool.block_rows(BLOCK_BYTES)):
             stored = unit_rows(block, self.metric)
-            right = _augmented(stored.astype(np.float32, copy=False) - self._mean, "right")
-            rho, pairs = np.zeros(len(candidates)), 0
-            for first in range(0, len(block), 4096):
-                for i, j in _close(left, everyone, right[first : first + 4096], limit):
-                    pairs += self._add(rho, vectors, stored, i, j + first, start)
-            return rho, pairs, len(block)
-
-        rho, pairs = self._fold(one, BLOCK_BYTES // 2, len(candidates), progress)
+            for row in range(len(candidates)):
+                i, j = np.full(len(block), row), np.arange(len(block))
+                weight = kernel_weight(pair_squares(vectors, i, stored, j), self.bandwidth, self.metric)
+                pairs += int(np.count_nonzero(weight))
+                copies = 1 if self.copies is None else self.copies[start : start + len(block)]
+                rho[row] += float((weight * copies).sum())
         return Density(rho, 1.0, 1.0, pairs - len(candidates))
 
-    def _fold(
-        self, one: Callable[[tuple[int, Block]], tuple[Array, int, int]], size: int, q: int, progress: Progress
-    ) -> tuple[Array, int]:
-        rho, pairs = np.zeros(q), 0
-        for part, found, rows in map_ordered(one, self.pool.blocks(self.pool.block_rows(size))):
-            rho += part
-            pairs += found
-            progress(rows)
-        return rho, pairs
+    def _sample(self, prefix: Single) -> Rows:
+        """Candidates on which recall is measured: half of them from where near-duplicates are, ascending positions."""
+        rng = np.random.default_rng(self._seed)
+        order, ends = _grouped(self._cell_of(prefix), len(self._centroids))
+        left, right = _augmented(prefix[order], "left"), _augmented(prefix[order], "right")
+        crowded: list[Rows] = []
+        for first, last in itertools.pairwise(ends):
+            part = slice(first, min(last, first + 2048))
+            i = np.concatenate(
+                [hit[0] for hit in _close(left[part], np.arange(len(left[part])), right[part], self._near)] or [_NONE]
+            )
+            crowded.append(order[part][np.bincount(i, minlength=len(left[part])) > 1])
+        dense = np.concatenate(crowded)
+        half = rng.choice(dense, min(_SAMPLED // 2, len(dense)), replace=False)
+        rest = rng.choice(len(prefix), min(_SAMPLED - len(half), len(prefix)), replace=False)
+        return np.unique(np.concatenate([half, rest]))
 
-    def _add(self, rho: Array, vectors: Block, stored: Block, i: Rows, j: Rows, start: int) -> int:
-        """Add the kernel of the pairs (vectors[i], stored[j]) to rho; returns how many lie within the bandwidth."""
-        weight = kernel_weight(_squares(vectors, i, stored, j), self.bandwidth, self.metric)
-        found = int(np.count_nonzero(weight))
-        if self.copies is not None:
-            weight = weight * self.copies[start + j]
-        rho += np.bincount(i, weights=weight, minlength=len(rho))
-        return found
+    def _kernel(self, asked: _Asked, i: Rows, rows: Rows) -> Array:
+        """The kernel of the pairs (candidate i, row of the pool), from their exact distances."""
+        kernel = np.ones(len(i))  # of a candidate with itself, which needs no reading
+        other = np.flatnonzero(asked.rows[i] != rows)
+        if len(other):
+            unique, at = np.unique(rows[other], return_inverse=True)
+            stored = unit_rows(self.pool.take(unique), self.metric)
+            squares = _squares(asked.vectors, i[other], stored, at)
+            kernel[other] = kernel_weight(squares, self.bandwidth, self.metric)
+        return kernel
 
     def _prefix(self, rows: Single) -> Single:
         return np.asarray(rows @ self._basis - self._shift, dtype=np.float32)
 
     def _cell_of(self, prefix: Single) -> NDArray[np.int64]:
-        import faiss
+        """The nearest centroid of each row, by slices that stay in the cache."""
+        cell = np.empty(len(prefix), np.int64)
+        # |x - c|^2 less |x|^2, which is the same for all centroids.
+        right = np.ascontiguousarray(np.hstack([-2 * self._centroids, self._lengths[:, None]]).T, dtype=np.float32)
+        for start in range(0, len(prefix), 1024):
+            part = prefix[start : start + 1024]
+            cell[start : start + 1024] = (part @ right[:-1] + right[-1]).argmin(axis=1)
+        return cell
 
-        return np.asarray(faiss.knn(prefix, self._centroids, 1)[1][:, 0], dtype=np.int64)
+    def _cells_reached(self, prefix: Single, margin: float) -> tuple[list[Rows], NDArray[np.bool_]]:
+        """For each cell, the candidates whose ball (shrunk by `margin`) reaches it; the same as a table, [q, cells]."""
+        table = np.empty((len(prefix), len(self._centroids)), bool)
+        left = -2 * self._centroids.T
 
-    def _cells_reached(self, prefix: Single, margin: float) -> list[Rows]:
-        """For each cell, the candidates whose ball (shrunk by `margin`) reaches it."""
-        out: list[list[Rows]] = [[] for _ in self._centroids]
-        for start in range(0, len(prefix), 4096):
-            part = prefix[start : start + 4096].astype(np.float64)
-            squares = (
-                np.square(part).sum(axis=1)[:, None]
-                - 2 * part @ self._centroids.T.astype(np.float64)
-                + np.square(self._centroids.astype(np.float64)).sum(axis=1)
-            )
+        def some(start: int) -> None:
+            part = prefix[start : start + 1024]
+            squares = part @ left + self._lengths  # less |x|^2, which is the same for all centroids
             own = squares.argmin(axis=1)
-            # A pool row near the border may be rounded into the other cell: the slack allows for it.
-            excess = squares - squares[np.arange(len(part)), own][:, None] - 2 * self._slack
-            near = excess <= margin * self._reach * self._between[own]
-            for cell in np.flatnonzero(near.any(axis=0)):
-                out[cell].append(np.flatnonzero(near[:, cell]) + start)
-        return [np.concatenate(parts) if parts else np.empty(0, np.int64) for parts in out]
+            # Rounding here, and of pool rows near a border into the other cell: the slack allows for both.
+            excess = squares - squares[np.arange(len(part)), own][:, None] - np.float32(4 * self._slack)
+            np.less_equal(
+                excess, np.float32(margin * self._reach) * self._between[own], out=table[start : start + 1024]
+            )
+
+        for _ in map_ordered(some, range(0, len(prefix), 1024)):
+            pass
+        return [np.flatnonzero(column) for column in np.ascontiguousarray(table.T)], table
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The candidates of one search."""
+
+    rows: Rows  # [q]
+    vectors: Block  # [q, d]
+    left: Single  # [q, prefix + 2]
+    reached: list[Rows]  # for each cell, the candidates that reach it
+    sample: Rows  # candidates on which recall is measured
+    sample_reach: NDArray[np.bool_]  # [len(sample), cells]
+
+
+@dataclass(frozen=True)
+class _Grouped:
+    """A block of the pool, grouped by cell."""
+
+    rows: Rows  # in the pool
+    cell: NDArray[np.int64]  # of each, ascending
+    ends: NDArray[np.int64]  # where each cell starts
+    right: Single  # [n, prefix + 2]
+
+
+@dataclass
+class _Found:
+    """Sums over pairs."""
+
+    rho: Array
+    pairs: int = 0
+    true_pairs: int = 0
+    true_found: int = 0
+
+    def add(self, other: _Found) -> None:
+        self.rho += other.rho
+        self.pairs += other.pairs
+        self.true_pairs += other.true_pairs
+        self.true_found += other.true_found
 
 
 def kernel_density(
-    search: DensitySearch, candidates: Rows, *, budget: float, seed: int = 0, progress: Progress = lambda rows: None
+    search: DensitySearch, candidates: Rows, *, budget: float, progress: Progress = lambda rows: None
 ) -> Density:
     """Densities of these candidates: exact where that is affordable, else with a measured recall.
 
@@ -241,7 +355,6 @@ def kernel_density(
       search: the prepared pool.
       candidates: [q], rows of the pool.
       budget: pairs whose prefix distance may be computed; beyond it the cells' margin shrinks.
-      seed: of the sample on which recall is measured.
       progress: called with the number of pool rows done.
 
     Returns:
@@ -251,25 +364,9 @@ def kernel_density(
     first = next((t for t, m in enumerate(MARGINS) if search.expected_work(candidates, m) <= allowed), len(MARGINS) - 1)
     for margin in reversed(MARGINS[: first + 1]):
         found = search.search(candidates, margin, progress)
-        if margin == 1.0:
-            return found
-        found = measure_recall(search, candidates, found, seed)
-        if found.recall >= WANTED_RECALL:
+        if margin == 1.0 or found.recall >= WANTED_RECALL:
             return found
     raise AssertionError("the last margin is one, which is exact")
-
-
-def measure_recall(search: DensitySearch, candidates: Rows, found: Density, seed: int, size: int = 96) -> Density:
-    """The share of near-duplicate pairs found, against brute force on a sample: half of it where pairs were found."""
-    rng = np.random.default_rng(seed)
-    dense = np.flatnonzero(found.rho > found.rho.min() * 1.05)
-    half = rng.choice(dense, min(size // 2, len(dense)), replace=False)
-    rest = rng.choice(len(candidates), min(size - len(half), len(candidates)), replace=False)
-    sample = np.unique(np.concatenate([half, rest]))
-    truth = search.brute_force(candidates[sample])
-    ours = search.search(candidates[sample], found.margin)
-    recall = 1.0 if truth.pairs == 0 else ours.pairs / truth.pairs
-    return replace(found, recall=recall, recall_pairs=truth.pairs)
 
 
 def leading_components(centred: Single, count: int) -> Single:
@@ -307,6 +404,10 @@ def _close(left: Single, who: Rows, right: Single, limit: np.float32) -> Iterato
         if len(hits):
             i, j = np.divmod(hits, len(right))
             yield some[i], j
+
+
+def _joined(hits: list[tuple[Rows, Rows]]) -> tuple[Rows, Rows]:
+    return (np.concatenate([i for i, _ in hits]), np.concatenate([j for _, j in hits])) if hits else (_NONE, _NONE)
 
 
 def _squares(a: Block, i: Rows, b: Block, j: Rows) -> Array:

@@ -22,10 +22,12 @@ from tsds.parallel import map_ordered
 Array = NDArray[np.float64]
 
 #: Large blocks: faiss starts a fresh top-k for each, and its cost then vanishes against the products.
-BLOCK_BYTES = 256 << 20
+BLOCK_BYTES = 512 << 20
 #: Rows gathered at once, and differences that stay in a core's cache.
 _TAKE_BYTES = 32 << 20
 _CACHE_BYTES = 1 << 20
+#: Candidates a target that the first pass brings, and entries of all lists that this may take.
+_ROOMY, _ROOMY_ENTRIES = 640, 1 << 22
 
 
 def from_squares(squares: Array, metric: Metric) -> Array:
@@ -81,6 +83,7 @@ class NeighborSearch:
         self._error = rounding_bound(pool.dim, top + (1.001 if metric == "cosine" else largest_norm))
         self._squares: NDArray[np.float32] = np.empty((len(targets), 0), np.float32)
         self._indices: NDArray[np.int64] = np.empty((len(targets), 0), np.int64)
+        self._last: tuple[int, tuple[NDArray[np.int64], Array]] | None = None  # the lists fetched last
 
     @property
     def fetched(self) -> int:
@@ -95,9 +98,13 @@ class NeighborSearch:
         """
         n = len(self.pool)
         k = min(k, n)
+        if self._last is not None and self._last[0] == k:
+            return self._last[1]
         spare = min(n, k + max(16, k // 16))
         if spare > self.fetched:
-            self._search(min(n, max(spare, 2 * self.fetched)))
+            # Faiss finds a thousand in about the time of a hundred, and another pass would cost all of it again.
+            roomy = min(_ROOMY, _ROOMY_ENTRIES // len(self.targets))
+            self._search(min(n, max(spare, 2 * self.fetched, roomy)))
         indices = self._indices[:, :spare]
         exact = self._exact_squares(indices)
         order = np.lexsort((indices, exact), axis=1)
@@ -108,14 +115,8 @@ class NeighborSearch:
             listed = exact < reach
             indices, exact = np.where(listed, indices, -1), np.where(listed, exact, np.inf)
         width = max(1, int(np.isfinite(exact[:, :k]).any(axis=0).sum()))
-        return indices[:, :width], from_squares(exact[:, :width], self.metric)
-
-    def approximate(self, k: int) -> Array:
-        """Distances of the k nearest in float32 precision, for a first guess; [m, k]."""
-        k = min(k, len(self.pool))
-        if k > self.fetched:
-            self._search(k)
-        return from_squares(self._squares[:, :k].astype(np.float64), self.metric)
+        self._last = k, (indices[:, :width], from_squares(exact[:, :width], self.metric))
+        return self._last[1]
 
     def _search(self, k: int) -> None:
         import faiss

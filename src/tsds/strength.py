@@ -118,7 +118,7 @@ def find_plan(search: NeighborSearch, weigh: Weigh, strength: Strength, mu: Arra
         s = strength.on(path)
         if complete or (s is not None and path.longest >= min(strength.reach * s, (path.pool_weight or np.inf) / 2)):
             return _finish(path, strength, s)
-        k = min(n, max(4 * k, k + 256))
+        k = min(n, max(2 * k, k + 256))
         if m * k > LARGEST_LISTS:
             raise InputError(
                 f"{strength.asked} would need lists of {k:,} neighbours for each of {m:,} targets",

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from tsds.embeddings.vectors import Block, Rows, Vectors
 from tsds.errors import InputError
+from tsds.parallel import map_ordered
 
 Metric = Literal["l2", "cosine"]
 Progress = Callable[[int], None]  # rows done since the last call
 
 BLOCK_BYTES = 64 << 20
-#: Leading bytes of a row that are hashed at first sight: two cache lines are cheap, and real vectors differ in them.
-_PREFIX_BYTES = 256
+#: Places of a row, evenly spread, that are hashed at first sight: real vectors that differ differ in these.
+_KEY_WORDS = 8
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ def scan(vectors: Vectors, metric: Metric, name: str, progress: Progress = lambd
     Raises:
       InputError: naming the row, if it holds NaN or infinity, or is zero under cosine.
     """
-    largest, keys = 0.0, []
-    for start, block in vectors.blocks(vectors.block_rows(BLOCK_BYTES)):
+
+    def look(item: tuple[int, Block]) -> tuple[float, NDArray[np.uint64], int]:
+        start, block = item
         squares = np.einsum("ij,ij->i", block, block, dtype=np.float32 if block.dtype != np.float64 else np.float64)
         if not np.isfinite(squares).all():
             squares = _exact_squares(block, start, vectors, name)
@@ -52,9 +54,13 @@ def scan(vectors: Vectors, metric: Metric, name: str, progress: Progress = lambd
                 path, row = vectors.place(start + int(zero[0]))
                 remedy = "drop it or use --metric l2"
                 raise InputError("is a zero vector, which has no cosine", path=path or name, row=row, remedy=remedy)
-        largest = max(largest, float(squares.max(initial=0.0)))
-        keys.append(_prefix_keys(block))
-        progress(len(block))
+        return float(squares.max(initial=0.0)), _keys(block), len(block)
+
+    largest, keys = 0.0, []
+    for most, key, rows in map_ordered(look, vectors.blocks(vectors.block_rows(BLOCK_BYTES))):
+        largest = max(largest, most)
+        keys.append(key)
+        progress(rows)
     return Scan(float(np.sqrt(largest)), _first_copies(vectors, np.concatenate(keys)))
 
 
@@ -68,14 +74,15 @@ def _exact_squares(block: Block, start: int, vectors: Vectors, name: str) -> NDA
     return np.asarray(np.square(wide).sum(axis=1))
 
 
-def _prefix_keys(block: Block) -> NDArray[np.uint64]:
-    """A 64-bit key of the first bytes of each row; equal rows have equal keys."""
-    words = min(block.shape[1] * block.dtype.itemsize, _PREFIX_BYTES) // 8
+def _keys(block: Block) -> NDArray[np.uint64]:
+    """A 64-bit key of some bytes of each row; equal rows have equal keys."""
+    words = block.shape[1] * block.dtype.itemsize // 8
     if words == 0:
         return np.zeros(len(block), np.uint64)
-    head = np.ascontiguousarray(block[:, : words * 8 // block.dtype.itemsize]).view(np.uint64)
-    odd = np.random.default_rng(0).integers(1 << 63, size=words, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-    mixed = (head ^ (head >> np.uint64(29))) * odd
+    whole = np.ascontiguousarray(block[:, : words * 8 // block.dtype.itemsize]).view(np.uint64)
+    some = whole[:, np.unique(np.linspace(0, words - 1, _KEY_WORDS).astype(np.int64))]
+    odd = np.random.default_rng(0).integers(1 << 63, size=some.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    mixed = (some ^ (some >> np.uint64(29))) * odd
     key = mixed.sum(axis=1, dtype=np.uint64)
     return np.asarray(key ^ (key >> np.uint64(31)))
 

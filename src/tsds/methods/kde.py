@@ -55,7 +55,7 @@ class KernelWeights:
                         largest_norm=problem.largest_norm,
                         seed=problem.seed,
                     )
-                found = kernel_density(self._search, rows, budget=self._budget, seed=problem.seed, progress=advance)
+                found = kernel_density(self._search, rows, budget=self._budget, progress=advance)
             rho = found.rho
             self._exact &= found.margin == 1.0
             self._recall, self._pairs = min(self._recall, found.recall), self._pairs + found.pairs
@@ -66,9 +66,9 @@ class KernelWeights:
 
     @property
     def _budget(self) -> float:
-        """Pairs whose prefix distance costs about as much as the neighbour search."""
+        """Pairs whose prefix distance costs about a tenth of the neighbour search, or half a second."""
         n, m, dim = len(self._problem.pool), len(self._problem.targets), self._problem.pool.dim
-        return max(2e9, n * m * dim / 64)
+        return max(1e9, n * m * dim / 600)
 
     def known(self) -> tuple[Rows, Array]:
         """The rows weighed so far, ascending, and their densities."""
