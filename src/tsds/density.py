@@ -145,11 +145,12 @@ class DensitySearch:
             is measured on a sample.
           progress: called with the number of pool rows done.
         """
-        vectors = unit_rows(self.pool.take(candidates), self.metric)
+        vectors = unit_rows(self.pool.take(candidates), self.metric, exact=True)
         prefix = self._prefix(vectors.astype(np.float32, copy=False))
-        reached, near = self._cells_reached(prefix, margin)
+        table = self._cells_reached(prefix, margin)
+        reached = [np.flatnonzero(row) for row in table]
         sample = self._sample(prefix) if margin < 1 else _NONE
-        asked = _Asked(candidates, vectors, _augmented(prefix, "left"), reached, sample, near[sample])
+        asked = _Asked(candidates, vectors, _augmented(prefix, "left"), reached, sample, table[:, sample])
         total = _Found(np.zeros(len(candidates)))
         for part in self._parts() if self._kept is None else self._kept:
             total.add(self._meet(asked, part))
@@ -158,7 +159,7 @@ class DensitySearch:
         own = np.ones(len(candidates)) if self.copies is None else self.copies[candidates].astype(np.float64)
         others = total.true_pairs - len(sample)  # a candidate's meeting with itself is no near-duplicate
         recall = (total.true_found - len(sample)) / others if others > 0 else 1.0
-        work = float(near.mean(axis=0) @ self._share)
+        work = self._work(table)
         return Density(np.maximum(total.rho, own), margin, work, total.pairs - len(candidates), recall, max(others, 0))
 
     def _parts(self) -> Iterator[list[_Grouped]]:
@@ -216,7 +217,7 @@ class DensitySearch:
             true = self._kernel(asked, i, block.rows[j]) > 0
             found.true_pairs = int(true.sum())
             place = np.searchsorted(asked.sample, i[true])
-            found.true_found = int(asked.sample_reach[place, block.cell[j[true]]].sum())
+            found.true_found = int(asked.sample_reach[block.cell[j[true]], place].sum())
             return found
 
         total = _Found(np.zeros(len(asked.rows)))
@@ -231,14 +232,14 @@ class DensitySearch:
         """The share of all pairs whose prefix distance a search with this margin would compute."""
         some = candidates if len(candidates) <= 1024 else candidates[:: len(candidates) // 1024]
         prefix = self._prefix(unit_rows(self.pool.take(some), self.metric).astype(np.float32, copy=False))
-        return float(self._cells_reached(prefix, margin)[1].mean(axis=0) @ self._share)
+        return self._work(self._cells_reached(prefix, margin))
 
     def brute_force(self, candidates: Rows) -> Density:
         """The same by computing every pair in float64 from differences; slow, the truth for tests and benchmarks."""
-        vectors = unit_rows(self.pool.take(candidates), self.metric)
+        vectors = unit_rows(self.pool.take(candidates), self.metric, exact=True)
         rho, pairs = np.zeros(len(candidates)), 0
         for start, block in self.pool.blocks(self.pool.block_rows(BLOCK_BYTES)):
-            stored = unit_rows(block, self.metric)
+            stored = unit_rows(block, self.metric, exact=True)
             for row in range(len(candidates)):
                 i, j = np.full(len(block), row), np.arange(len(block))
                 weight = kernel_weight(pair_squares(vectors, i, stored, j), self.bandwidth, self.metric)
@@ -270,7 +271,7 @@ class DensitySearch:
         other = np.flatnonzero(asked.rows[i] != rows)
         if len(other):
             unique, at = np.unique(rows[other], return_inverse=True)
-            stored = unit_rows(self.pool.take(unique), self.metric)
+            stored = unit_rows(self.pool.take(unique), self.metric, exact=True)
             squares = _squares(asked.vectors, i[other], stored, at)
             kernel[other] = kernel_weight(squares, self.bandwidth, self.metric)
         return kernel
@@ -288,9 +289,9 @@ class DensitySearch:
             cell[start : start + 1024] = (part @ right[:-1] + right[-1]).argmin(axis=1)
         return cell
 
-    def _cells_reached(self, prefix: Single, margin: float) -> tuple[list[Rows], NDArray[np.bool_]]:
-        """For each cell, the candidates whose ball (shrunk by `margin`) reaches it; the same as a table, [q, cells]."""
-        table = np.empty((len(prefix), len(self._centroids)), bool)
+    def _cells_reached(self, prefix: Single, margin: float) -> NDArray[np.bool_]:
+        """For each cell, which candidates' balls (shrunk by `margin`) reach it, [cells, q]."""
+        table = np.empty((len(self._centroids), len(prefix)), bool)
         left = -2 * self._centroids.T
 
         def some(start: int) -> None:
@@ -299,13 +300,16 @@ class DensitySearch:
             own = squares.argmin(axis=1)
             # Rounding here, and of pool rows near a border into the other cell: the slack allows for both.
             excess = squares - squares[np.arange(len(part)), own][:, None] - np.float32(4 * self._slack)
-            np.less_equal(
-                excess, np.float32(margin * self._reach) * self._between[own], out=table[start : start + 1024]
-            )
+            near = excess <= np.float32(margin * self._reach) * self._between[own]
+            table[:, start : start + 1024] = near.T
 
         for _ in map_ordered(some, range(0, len(prefix), 1024)):
             pass
-        return [np.flatnonzero(column) for column in np.ascontiguousarray(table.T)], table
+        return table
+
+    def _work(self, table: NDArray[np.bool_]) -> float:
+        """The share of all pairs that lie in reached cells."""
+        return float(np.count_nonzero(table, axis=1) @ self._share / max(table.shape[1], 1))
 
 
 @dataclass(frozen=True)
@@ -317,7 +321,7 @@ class _Asked:
     left: Single  # [q, prefix + 2]
     reached: list[Rows]  # for each cell, the candidates that reach it
     sample: Rows  # candidates on which recall is measured
-    sample_reach: NDArray[np.bool_]  # [len(sample), cells]
+    sample_reach: NDArray[np.bool_]  # [cells, len(sample)]
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,11 @@ def from_squares(squares: Array, metric: Metric) -> Array:
     return np.asarray(squares / 2 if metric == "cosine" else np.sqrt(squares))
 
 
-def unit_rows(block: Block, metric: Metric) -> Block:
-    """Under cosine the rows scaled to unit norm, else the rows as they are."""
+def unit_rows(block: Block, metric: Metric, *, exact: bool = False) -> Block:
+    """Under cosine the rows scaled to unit norm, in float64 if `exact`, else the rows as they are."""
     if metric == "l2":
         return block
-    wide = block if block.dtype == np.float64 else block.astype(np.float32)
+    wide: Block = np.asarray(block, dtype=np.float64 if exact else np.float32)
     return np.asarray(wide / np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None])
 
 
@@ -78,7 +78,7 @@ class NeighborSearch:
     ) -> None:
         self.pool, self.metric, self.passes = pool, metric, 0
         self._progress = progress
-        self.targets = unit_rows(np.asarray(targets, dtype=np.float64), metric)
+        self.targets = unit_rows(np.asarray(targets, dtype=np.float64), metric, exact=True)
         top = float(np.sqrt(np.square(self.targets).sum(axis=1)).max())
         self._error = rounding_bound(pool.dim, top + (1.001 if metric == "cosine" else largest_norm))
         self._squares: NDArray[np.float32] = np.empty((len(targets), 0), np.float32)
@@ -145,7 +145,7 @@ class NeighborSearch:
         def chunk(start: int) -> tuple[NDArray[np.int64], Array]:
             part = order[start : start + pairs_at_once]
             found, where = np.unique(flat[part], return_inverse=True)
-            rows = unit_rows(self.pool.take(found), self.metric)
+            rows = unit_rows(self.pool.take(found), self.metric, exact=True)
             return part, pair_squares(rows, where, self.targets, owner[part])
 
         out = np.empty(len(flat))

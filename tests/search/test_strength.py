@@ -1,0 +1,114 @@
+"""The certificate loop against the solution on complete lists with all densities known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.search.data import clustered
+from tests.truth import brute_force
+from tsds.embeddings.vectors import Vectors
+from tsds.errors import InputError
+from tsds.neighbors import NeighborSearch
+from tsds.strength import Strength, find_plan
+from tsds.transport import RegularizationPath, solve
+from tsds.transport.rows import Array
+
+POOL, TARGETS = clustered(1500, 16), clustered(25, 16, seed=4)
+MU = np.random.default_rng(0).dirichlet(np.ones(25))
+WEIGHTS = 1 / brute_force.density(POOL, np.arange(1500), 0.4, "l2")
+
+
+def complete() -> tuple[Array, Array, np.ndarray]:
+    order, d = brute_force.nearest(POOL, TARGETS, "l2")
+    return d, WEIGHTS[order], order
+
+
+class Weigh:
+    """Weights that remember what was asked for."""
+
+    def __init__(self) -> None:
+        self.asked = np.zeros(1500, np.int64)
+
+    def __call__(self, rows: np.ndarray) -> Array:
+        np.add.at(self.asked, rows, 1)
+        return WEIGHTS[rows]
+
+
+@pytest.mark.parametrize(
+    "strength",
+    [
+        Strength(50),
+        Strength(300),
+        Strength(50, alpha=0.9),
+        Strength(50, alpha=0.9, scale=0.3),
+        Strength(50, alpha=0.5, scale=0.2),
+        Strength(50, alpha=1.0),
+        Strength(50, neighbors=7.3),
+        Strength(50, effective_size=200),
+    ],
+)
+def test_the_truncated_certified_plan_is_the_full_one(strength: Strength) -> None:
+    d, w, order = complete()
+    full = RegularizationPath(d, w, order, target_weights=MU, complete=True, scale=strength.scale)
+    s = strength.on(full)
+    assert s is not None
+    expected = solve(d, w, neighbors=s, target_weights=MU, complete=True)
+
+    weigh = Weigh()
+    found = find_plan(NeighborSearch(Vectors.of(POOL), TARGETS, largest_norm=1.001), weigh, strength, MU)
+    assert found.plan.exact
+    assert found.plan.neighbors == pytest.approx(s, rel=2e-3)  # auto and effective size are found by bisection
+    again = solve(d, w, neighbors=found.plan.neighbors, target_weights=MU, complete=True)
+    dense = np.zeros((2, 25, 1500))
+    for sheet, plan, indices in ((0, again, order), (1, found.plan, found.path.indices)):
+        i, k = np.nonzero(plan.mass)
+        dense[sheet, i, indices[i, k]] = plan.mass[i, k]
+    np.testing.assert_allclose(dense[1], dense[0], atol=1e-12)
+    assert expected.cost == pytest.approx(found.plan.cost, rel=2e-3)
+    assert weigh.asked.max() == 1  # no density twice
+    assert (weigh.asked[dense[1].any(axis=0)] == 1).all()
+
+
+@pytest.mark.parametrize("alpha", [0.001, 0.0])
+def test_beyond_half_of_the_weight_every_candidate_gets_mass(alpha: float) -> None:
+    d, w, _ = complete()
+    strength = Strength(50, alpha=alpha)
+    search = NeighborSearch(Vectors.of(POOL), TARGETS, largest_norm=1.001)
+    found = find_plan(search, lambda rows: WEIGHTS[rows], strength, MU)
+    expected = solve(d, w, penalty=strength.penalty, target_weights=MU, complete=True)
+    assert found.plan.regime == expected.regime == "whole"
+    assert found.plan.cost == pytest.approx(expected.cost, rel=1e-9)
+
+
+def test_auto_is_the_smallest_s_that_can_be_drawn_without_replacement() -> None:
+    search = NeighborSearch(Vectors.of(POOL), TARGETS, largest_norm=1.001)
+    found = find_plan(search, lambda rows: WEIGHTS[rows], Strength(120), MU)
+    s = found.plan.neighbors
+    assert s is not None and not found.capped
+    assert 120 * found.path.largest(s) <= 1 + 1e-9
+    assert 120 * found.path.largest(s / 1.002) > 1
+
+
+def test_more_than_the_path_holds_is_capped_and_said() -> None:
+    search = NeighborSearch(Vectors.of(POOL), TARGETS[:2], largest_norm=1.001)
+    found = find_plan(search, lambda rows: WEIGHTS[rows], Strength(1400), MU[:2] / MU[:2].sum())
+    assert found.capped and "end of the path" in found.why
+
+
+def test_more_neighbours_than_half_of_the_weight_are_refused() -> None:
+    search = NeighborSearch(Vectors.of(POOL), TARGETS, largest_norm=1.001)
+    with pytest.raises(InputError, match="exceed half of the pool's weight"):
+        find_plan(search, lambda rows: WEIGHTS[rows], Strength(10, neighbors=1499), MU)
+
+
+def test_the_path_reaches_as_far_as_asked() -> None:
+    search = NeighborSearch(Vectors.of(POOL), TARGETS, largest_norm=1.001)
+    near = find_plan(search, lambda rows: WEIGHTS[rows], Strength(50, neighbors=4), MU)
+    far = find_plan(search, lambda rows: WEIGHTS[rows], Strength(50, neighbors=4, reach=20), MU)
+    assert far.plan.cost == pytest.approx(near.plan.cost, rel=1e-12)
+    assert far.path.longest >= 80
+    d, w, order = complete()
+    full = RegularizationPath(d, w, order, target_weights=MU, complete=True)
+    for s in (4.0, 20.0, 79.0):
+        assert far.path.point(s).effective_size == pytest.approx(full.point(s).effective_size, rel=1e-9)
