@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 
 import typer
 
-import tsds
 from tsds import options as opt
 from tsds.errors import InputError, TsdsError
 from tsds.screen import Screen
@@ -194,16 +193,9 @@ def encoders(json: opt.Json = False) -> None:
     Screen(json=json).listing({name: entry.line for name, entry in ENCODERS.items()})
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"tsds {tsds.__version__}")
-        raise typer.Exit
-
-
 @app.callback()
 def _root(version: opt.Version = False) -> None:
-    if version:
-        _version(version)
+    pass
 
 
 def main() -> NoReturn:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument, Exit, Option, echo
+
+import tsds
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and stop, if that is wanted."""
+    if wanted:
+        echo(f"tsds {tsds.__version__}")
+        raise Exit
+
 
 Sources = Annotated[list[str], Option("--pool", help="Candidates: files, folders or globs; - is standard input.")]
 Targets = Annotated[list[str], Option("--target", help="Examples of the task: FILE, or NAME=FILE for several tasks.")]
@@ -50,4 +60,4 @@ DryRun = Annotated[bool, Option("--dry-run", help="Print what the run would need
 Json = Annotated[bool, Option("--json", help="One JSON object on standard output, all else on standard error.")]
 Quiet = Annotated[bool, Option("--quiet", help="No progress and no summary.")]
 Debug = Annotated[bool, Option("--debug", help="Show the traceback of an error.")]
-Version = Annotated[bool, Option("--version", help="Print the version.", is_eager=True)]
+Version = Annotated[bool, Option("--version", help="Print the version.", is_eager=True, callback=print_version)]

@@ -1,0 +1,197 @@
+"""Bad input: one clear line, exit code 2, nothing left behind."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.command.run import texts, tsds, write_jsonl
+
+Case = Callable[[Path], list[object]]
+
+
+def _pool(folder: Path, count: int = 40) -> Path:
+    return write_jsonl(folder / "pool.jsonl", [{"id": i, "text": t} for i, t in enumerate(texts(count))])
+
+
+def _target(folder: Path) -> Path:
+    return write_jsonl(folder / "target.jsonl", [{"text": t} for t in texts(5, seed=1)])
+
+
+def _args(folder: Path, *more: object, pool: object = None, target: object = None, size: object = 5) -> list[object]:
+    return ["--pool", pool or _pool(folder), "--target", target or _target(folder), "--size", size, *more]
+
+
+def _raw(folder: Path, name: str, content: bytes) -> Path:
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+def _npy(folder: Path, name: str, array: np.ndarray) -> Path:
+    np.save(folder / name, array)
+    return folder / name
+
+
+def _vectors(folder: Path, change: Callable[[np.ndarray], None] | None = None, **args: object) -> list[object]:
+    x = np.random.default_rng(0).standard_normal((30, 6)).astype(np.float32)
+    if change:
+        change(x)
+    pool = _npy(folder, "pool.npy", x)
+    target = _npy(folder, "target.npy", np.random.default_rng(1).standard_normal((3, 6)).astype(np.float32))
+    return _args(folder, *args.get("more", []), pool=pool, target=args.get("target", target))  # type: ignore[misc]
+
+
+def _set(row: int, value: float) -> Callable[[np.ndarray], None]:
+    def change(x: np.ndarray) -> None:
+        x[row] = value
+
+    return change
+
+
+def _objects(folder: Path) -> list[object]:
+    trap = folder / "trap"
+    array = np.array([[_Trap(str(trap))] * 2], dtype=object)
+    return _vectors(folder, target=_npy(folder, "objects.npy", array))
+
+
+class _Trap:
+    """Writes a file if it is ever unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return (open, (self.path, "w"))
+
+
+def _truncated(folder: Path) -> Path:
+    packed = gzip.compress(b"".join(json.dumps({"text": t}).encode() + b"\n" for t in texts(2000)))
+    return _raw(folder, "cut.jsonl.gz", packed[: len(packed) // 2])
+
+
+GOOD = b'{"text": "one two"}\n{"text": "three"}\n'
+CASES: dict[str, tuple[Case, str]] = {
+    "missing file": (lambda d: _args(d, pool=d / "none.jsonl"), r"none\.jsonl: no such file"),
+    "empty pool": (lambda d: _args(d, pool=_raw(d, "e.jsonl", b"")), r"e\.jsonl: the pool holds no usable record"),
+    "empty target": (lambda d: _args(d, target=_raw(d, "e.jsonl", b"\n")), r"e\.jsonl: the target holds no usable"),
+    "malformed JSON": (lambda d: _args(d, pool=_raw(d, "m.jsonl", GOOD + b"{oops}\n")), r"m\.jsonl, line 3: "),
+    "missing field": (lambda d: _args(d, "--text-field", "body"), r"(pool|target)\.jsonl, line 1: .*body"),
+    "no text found": (lambda d: _args(d, pool=_raw(d, "u.jsonl", b'{"x": 1}\n')), r"u\.jsonl, line 1: .*text"),
+    "wrong dimensions": (
+        lambda d: _vectors(d, target=_npy(d, "w.npy", np.ones((2, 5), np.float32))),
+        r"the pool has 6 dimensions and the targets have 5",
+    ),
+    "one-dimensional": (lambda d: _vectors(d, target=_npy(d, "o.npy", np.ones(5))), r"o\.npy: has shape \(5,\)"),
+    "integers": (lambda d: _vectors(d, target=_npy(d, "i.npy", np.ones((2, 6), int))), r"i\.npy: has type int64"),
+    "NaN": (lambda d: _vectors(d, _set(7, np.nan)), r"pool\.npy, row 7: holds NaN"),
+    "infinity": (lambda d: _vectors(d, _set(9, np.inf)), r"pool\.npy, row 9: holds infinity"),
+    "zero under cosine": (
+        lambda d: _vectors(d, _set(4, 0.0), more=["--metric", "cosine"]),
+        r"pool\.npy, row 4: is a zero vector",
+    ),
+    "objects are not unpickled": (_objects, r"objects\.npy: holds Python objects"),
+    "npy cut short": (lambda d: _args(d, pool=_raw(d, "c.npy", b"\x93NUMPY\x01\x00v"), target=_npy(d, "t.npy", np.ones((1, 6)))), r"c\.npy: is not a whole"),
+    "vectors against texts": (lambda d: _args(d, pool=_npy(d, "v.npy", np.ones((9, 6)))), r"the pool is embeddings and"),
+    "larger than the pool": (lambda d: _args(d, size=41), r"size 41 exceeds the 40 records"),
+    "size 0": (lambda d: _args(d, size=0), r"the size is 0"),
+    "size 0%": (lambda d: _args(d, size="0%"), r"the size is 0%"),
+    "size 101%": (lambda d: _args(d, size="101%"), r"101% is more than the whole pool"),
+    "size of nothing": (lambda d: _args(d, size="1%"), r"1% of 40 records is less than one"),
+    "size in words": (lambda d: _args(d, size="many"), r"the size 'many' can't be read"),
+    "too many tokens": (lambda d: _args(d, size="10m-tokens"), r"10m-tokens is more than the pool's"),
+    "duplicate ids": (
+        lambda d: _args(d, pool=write_jsonl(d / "d.jsonl", [{"id": 7, "text": t} for t in texts(3)])),
+        r"d\.jsonl, line 2: the id 7 occurs twice",
+    ),
+    "truncated gzip": (lambda d: _args(d, pool=_truncated(d)), r"cut\.jsonl\.gz.*: .*(truncated|ends|cut|whole)"),
+    "not UTF-8": (lambda d: _args(d, pool=_raw(d, "l.jsonl", GOOD + b'{"text": "caf\xe9"}\n')), r"l\.jsonl, line 3: .*UTF-8"),
+    "unknown method": (lambda d: _args(d, "--method", "kd"), r"unknown method 'kd' \(did you mean kde\?\)"),
+    "unknown encoder": (lambda d: _args(d, "--encoder", "hsah"), r"unknown encoder 'hsah' \(did you mean hash\?\)"),
+    "unknown metric": (lambda d: _args(d, "--metric", "cosin"), r"unknown metric 'cosin' \(did you mean cosine\?\)"),
+    "unknown sampling": (lambda d: _args(d, "--sampling", "topp"), r"unknown sampling 'topp' \(did you mean top\?\)"),
+    "two strengths": (lambda d: _args(d, "--alpha", 0.5, "--neighbors", 3), r"--alpha and --neighbors exclude each other"),
+    "scale alone": (lambda d: _args(d, "--scale", 2), r"--scale means nothing without --alpha"),
+    "alpha out of range": (lambda d: _args(d, "--alpha", 1.5), r"--alpha is 1\.5"),
+    "bandwidth": (lambda d: _args(d, "--bandwidth", "wide"), r"--bandwidth is 'wide'"),
+    "negative bandwidth": (lambda d: _args(d, "--bandwidth", "-1"), r"--bandwidth is -1"),
+    "template and field": (lambda d: _args(d, "--text-field", "text", "--template", "{text}"), r"both given"),
+    "too many neighbours": (lambda d: _args(d, "--neighbors", 39), r"39 neighbours a target exceed half"),
+    "unknown format": (lambda d: _args(d, "--format", "xml"), r"xml"),
+    "task without a name": (lambda d: _args(d, "--target", f"math={_target(d)}"), r"has no name and others have"),
+    "unknown task weight": (lambda d: _args(d, "--task-weights", "math=2"), r"--task-weights names 'math'"),
+    "embeddings for one side": (lambda d: _args(d, "--embeddings", _npy(d, "v.npy", np.ones((40, 4)))), r"one of pool and target only"),
+    "embeddings of other length": (
+        lambda d: _args(d, "--embeddings", _npy(d, "v.npy", np.ones((39, 4))), "--target-embeddings", _npy(d, "w.npy", np.ones((5, 4)))),
+        r"39 embeddings for 40 records",
+    ),
+    "a file as the folder": (lambda d: [*_args(d), "--out", _raw(d, "file", b"x")], r"file: is a file, not a folder"),
+    "tv has no neighbours": (lambda d: _args(d, "--method", "tv", "--neighbors", 3), r"tv has no neighbours"),
+    "missing option": (lambda d: ["--pool", _pool(d)], r"Missing option"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_line_exit_2_nothing_left(name: str, tmp_path: Path) -> None:
+    make, message = CASES[name]
+    arguments = make(tmp_path)
+    if "--out" not in arguments:
+        arguments += ["--out", tmp_path / "out"]
+    before = {path.name for path in tmp_path.iterdir()}
+    done = tsds("select", *arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    if name != "missing option":  # a wrong command line shows how it is used
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("tsds: ")
+    assert re.search(message, done.stderr), done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_the_trap_would_have_sprung(tmp_path: Path) -> None:
+    """The object array of the case above does write a file when it is unpickled: nothing has loaded it."""
+    pickle.loads(pickle.dumps(_Trap(str(tmp_path / "sprung"))))
+    assert (tmp_path / "sprung").exists()
+
+
+def test_a_folder_that_holds_a_run_is_refused_and_unchanged(tmp_path: Path) -> None:
+    arguments = [*_args(tmp_path), "--out", tmp_path / "out"]
+    assert tsds("select", *arguments).returncode == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    done = tsds("select", *arguments, "--seed", 3)
+    assert done.returncode == 2 and "holds a run already" in done.stderr
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert tsds("select", *arguments, "--seed", 3, "--overwrite", "--format", "csv").returncode == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"selected.csv", "selection.parquet", "run.json", "report.html"}
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_any_work(tmp_path: Path) -> None:
+    # Root may write anywhere but where there is no place to write to.
+    done = tsds("select", *_args(tmp_path), "--out", "/proc/no/such")
+    assert done.returncode == 2
+    assert "can't be written" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_bad_records_can_be_skipped_and_are_counted(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": t}).encode() for t in texts(30)]
+    lines[4], lines[9], lines[11] = b"{oops}", b'{"text": "caf\xe9"}', b'{"text": "  "}'
+    pool = _raw(tmp_path, "p.jsonl", b"\n".join(lines))
+    done = tsds("select", *_args(tmp_path, pool=pool), "--out", tmp_path / "out", "--on-error", "skip", "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    counted = {name: facts["pool"][name] for name in ("read", "used", "empty", "bad")}
+    assert counted == {"read": 30, "used": 27, "empty": 1, "bad": 2}
+    assert any("2 records of the pool were left out" in warning["what"] for warning in facts["warnings"])
+
+
+def test_debug_shows_where(tmp_path: Path) -> None:
+    done = tsds("select", *_args(tmp_path, pool=tmp_path / "none.jsonl"), "--out", tmp_path / "o", "--debug")
+    assert "Traceback" in done.stderr

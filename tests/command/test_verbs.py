@@ -1,0 +1,86 @@
+"""The other verbs: path, methods, encoders, demo, report, embed, and how arguments are read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.command.run import texts, tsds, write_jsonl
+from tsds.cli import spread
+
+
+def test_listings() -> None:
+    for verb, names in (("methods", {"kde", "uniform", "tv"}), ("encoders", {"hash"})):
+        lines = tsds(verb).stdout.splitlines()
+        assert names <= {line.split()[0] for line in lines}
+        assert all(len(line) <= 100 for line in lines)
+        assert names <= json.loads(tsds(verb, "--json").stdout).keys()
+
+
+def test_version() -> None:
+    import tsds as package
+
+    assert tsds("--version").stdout.strip() == f"tsds {package.__version__}"
+
+
+def test_help_names_every_option_of_the_interface() -> None:
+    text = tsds("select", "--help").stdout
+    for option in (
+        "--pool --target --size --out --method --alpha --scale --neighbors --effective-size --bandwidth --metric "
+        "--encoder --sampling --seed --on-error --overwrite --dry-run --exclude --json --quiet --text-field --template "
+        "--task-weights"
+    ).split():
+        assert option in text
+
+
+def test_demo_and_report(tmp_path: Path) -> None:
+    done = tsds("demo", "--out", tmp_path / "demo")
+    assert done.returncode == 0, done.stderr
+    assert "200 of 4,000 records chosen for 60 targets" in done.stdout
+    again = tsds("report", tmp_path / "demo")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[:20] == done.stdout.splitlines()[:20]
+    missing = tsds("report", tmp_path)
+    assert missing.returncode == 2 and "holds no run" in missing.stderr
+
+
+def test_path_is_a_table_that_agrees_with_select(tmp_path: Path) -> None:
+    pool = write_jsonl(tmp_path / "p.jsonl", [{"text": t, "source": f"s{i % 4}"} for i, t in enumerate(texts(400))])
+    target = write_jsonl(tmp_path / "t.jsonl", [{"text": t} for t in texts(32, seed=1)[::4]])
+    done = tsds("path", "--pool", pool, "--target", target, "--size", 20, "--points", 9, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["path"]
+    assert len(rows) == 9
+    for name, direction in (("neighbors", 1), ("penalty", 1), ("alpha", -1), ("transport_cost", 1), ("support", 1)):
+        assert (np.diff([row[name] for row in rows]) * direction >= -1e-12).all(), name
+    (here,) = [row for row in rows if row["here"]]
+    assert here["sources"][0][0] == "s0"
+    options = ["--size", 20, "--neighbors", here["neighbors"], "--out", tmp_path / "out", "--json"]
+    facts = json.loads(tsds("select", "--pool", pool, "--target", target, *options).stdout)
+    assert facts["support"] == here["support"]
+    assert facts["effective_size"] == pytest.approx(here["effective_size"], rel=1e-9)
+    assert rows[-1]["neighbors"] > 2 * here["neighbors"]
+    assert "what it would select" in tsds("path", "--pool", pool, "--target", target, "--size", 20).stdout
+
+
+def test_several_values_after_one_flag() -> None:
+    given = ["select", "--pool", "a", "b", "-", "--size", "5", "--target", "t", "--json"]
+    assert spread(given) == "select --pool a --pool b --pool - --size 5 --target t --json".split()
+
+
+def test_import_is_quick_and_light() -> None:
+    """`import tsds` loads neither faiss nor pyarrow, and the core never loads torch, ray or scikit-learn."""
+    code = (
+        "import sys, tsds; print(*[m for m in ('faiss', 'pyarrow', 'torch', 'sklearn', 'numpy') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+    code = (
+        "import sys, tsds; tsds.select(['a b', 'c d', 'e f'], ['a'], size=1); "
+        "print(*[m for m in ('torch', 'ray', 'sklearn', 'scipy', 'datasets') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
