@@ -114,10 +114,13 @@ def find_plan(search: NeighborSearch, weigh: Weigh, strength: Strength, mu: Arra
     while True:
         indices, distances = search.fetch(k)
         complete = indices.shape[1] == n and bool((indices >= 0).all())
-        path = _weighed(indices, distances, known, weigh, strength, mu, complete)
-        s = strength.on(path)
-        if complete or (s is not None and path.longest >= min(strength.reach * s, (path.pool_weight or np.inf) / 2)):
-            return _finish(path, strength, s)
+        if (indices[:, 0] >= 0).all():  # else float32 can't tell a target's nearest apart: copies, kept
+            path = _weighed(indices, distances, known, weigh, strength, mu, complete)
+            s = strength.on(path)
+            if complete or (
+                s is not None and path.longest >= min(strength.reach * s, (path.pool_weight or np.inf) / 2)
+            ):
+                return _finish(path, strength, s)
         k = min(n, max(2 * k, k + 256))
         if m * k > LARGEST_LISTS:
             raise InputError(

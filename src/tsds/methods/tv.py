@@ -26,18 +26,18 @@ def select(problem: Problem) -> Answer:
         while True:
             indices, distances = problem.search.fetch(k)
             complete = indices.shape[1] == n and bool((indices >= 0).all())
-            weights = (indices >= 0).astype(np.float64)
-            plan = solve(
-                distances,
-                weights,
-                penalty=penalty,
-                target_weights=problem.mu,
-                pool_weight=float(n),
-                complete=complete,
-                regularizer="tv",
-            )
-            if plan.exact or complete:
-                break
+            if (indices[:, 0] >= 0).all():
+                plan = solve(
+                    distances,
+                    (indices >= 0).astype(np.float64),
+                    penalty=penalty,
+                    target_weights=problem.mu,
+                    pool_weight=float(n),
+                    complete=complete,
+                    regularizer="tv",
+                )
+                if plan.exact or complete:
+                    break
             k = min(n, 4 * k)
             if m * k > LARGEST_LISTS:
                 raise InputError(

@@ -1,0 +1,151 @@
+"""`tsds.select` from Python: every form of input, what comes back, and that it is reproducible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tsds
+from tests.command.run import texts, write_jsonl
+from tests.search.data import clustered
+
+POOL = texts(300)
+TARGET = texts(20, seed=1)[::4]
+
+
+def test_texts_dicts_files_and_datasets_select_alike(tmp_path: Path) -> None:
+    import datasets
+
+    records = [{"text": t, "kind": i % 3} for i, t in enumerate(POOL)]
+    pools = [POOL, records, datasets.Dataset.from_list(records), write_jsonl(tmp_path / "p.jsonl", records)]
+    results = [tsds.select(pool, TARGET, size=25) for pool in pools]
+    for other in results[1:]:
+        assert other.indices.tobytes() == results[0].indices.tobytes()
+        assert other.probabilities.tobytes() == results[0].probabilities.tobytes()
+    assert list(results[0].records()) == [POOL[i] for i in results[0].indices]
+    for chosen in results[1:]:
+        assert list(chosen.records()) == [records[i] for i in results[0].indices]
+    dataset = results[2].to_dataset()
+    assert isinstance(dataset, datasets.Dataset) and dataset.features == pools[2].features
+    assert dataset["text"][:] == [POOL[i] for i in results[0].indices]
+    assert results[0].to_dataset().column_names == ["text"]
+
+
+def test_arrays() -> None:
+    pool, target = clustered(2000, 32), clustered(20, 32, seed=9)
+    chosen = tsds.select(pool, target, size=50)
+    assert len(chosen) == 50 and len(np.unique(chosen.indices)) == 50
+    assert chosen.indices.dtype == np.int64 and (np.diff(chosen.indices) > 0).all()
+    again = tsds.select(pool.tolist(), target.tolist(), size=50, bandwidth=chosen.bandwidth.value)  # type: ignore[union-attr]
+    assert len(set(again.indices) & set(chosen.indices)) > 40  # the lists are float64
+    with pytest.raises(tsds.InputError, match="has no records"):
+        list(chosen.records())
+
+
+def test_weights_serve_a_sampler_and_agree_with_the_table() -> None:
+    chosen = tsds.select(POOL, TARGET, size=25)
+    assert chosen.weights.shape == (300,) and chosen.weights.sum() == pytest.approx(1)
+    np.testing.assert_array_equal(chosen.weights[chosen.indices], chosen.probabilities)
+    assert np.count_nonzero(chosen.weights) == len(chosen.rows)
+
+
+def test_the_path_answers_other_strengths_without_another_search() -> None:
+    chosen = tsds.select(POOL, TARGET, size=25)
+    point = chosen.path.at(neighbors=chosen.answer.neighbors)
+    assert point.support == len(chosen.rows)
+    assert point.transport_cost == pytest.approx(chosen.answer.cost)
+    with pytest.raises(tsds.InputError, match="no regularization path"):
+        _ = tsds.select(POOL, TARGET, size=25, method="tv").path
+
+
+@pytest.mark.parametrize("sampling", ["systematic", "top", "multinomial"])
+def test_sizes_are_met_exactly(sampling: str) -> None:
+    for size, count in ((1, 1), (25, 25), ("10%", 30), (0.1, 30), ("0.5%", 2), ("2e1".replace("2e1", "20"), 20)):
+        chosen = tsds.select(POOL, TARGET, size=size, sampling=sampling)  # type: ignore[arg-type]
+        assert len(chosen) == chosen.counts.sum() == count
+        if sampling != "multinomial":
+            assert (chosen.counts == 1).all()
+
+
+@pytest.mark.parametrize("sampling", ["systematic", "top"])
+def test_a_budget_in_tokens_is_filled_and_never_exceeded(sampling: str) -> None:
+    rng = np.random.default_rng(0)
+    pool = [{"text": t, "n": int(rng.integers(5, 60))} for t in POOL]
+    chosen = tsds.select(pool, TARGET, size="1k-tokens", tokens_field="n", sampling=sampling)  # type: ignore[arg-type]
+    total = sum(pool[i]["n"] for i in chosen.indices)  # type: ignore[misc]
+    assert 950 < total <= 1000
+
+
+def test_exact_copies_are_one_candidate_with_their_multiplicity() -> None:
+    pool = POOL + POOL[:50] * 4 + [POOL[0]] * 95
+    chosen = tsds.select(pool, TARGET, size=25)
+    census = chosen.inputs.candidates.census
+    assert (census.used, len(census), census.copies.sum()) == (595, 300, 595)
+    assert census.copies[0] == 100 and census.copies[10] == 5
+    alone = tsds.select(POOL, TARGET, size=25)
+    np.testing.assert_array_equal(chosen.rows, alone.rows)
+    np.testing.assert_allclose(chosen.answer.probability, alone.answer.probability, rtol=1e-9)
+    kept = tsds.select(pool, TARGET, size=25, copies="keep")
+    assert len(kept.inputs.candidates.census) == 595
+
+
+def test_tasks_weights_and_weighted_targets() -> None:
+    other = texts(400, seed=5)[1::4]
+    shares = {}
+    for name, weights in (("equal", None), ("three", {"a": 3, "b": 1}), ("none", {"a": 1, "b": 0})):
+        chosen = tsds.select(POOL, {"a": TARGET, "b": other}, size=40, task_weights=weights)
+        shares[name] = chosen.answer.probability[chosen.rows % 4 == 0].sum()
+    assert shares["equal"] == pytest.approx(0.5, abs=0.1)
+    assert shares["three"] == pytest.approx(0.75, abs=0.1)
+    assert shares["none"] > 0.9
+    weighted = [{"text": TARGET[0], "w": 9.0}, {"text": other[0], "w": 1}]
+    chosen = tsds.select(POOL, weighted, size=10, weight_field="w")
+    np.testing.assert_allclose(chosen.inputs.targets.mu, [0.9, 0.1])
+    with pytest.raises(tsds.InputError, match="field 'w' is 'x'"):
+        tsds.select(POOL, [{"text": "a", "w": "x"}], size=1, weight_field="w")
+
+
+def test_every_method_and_metric_runs_and_is_a_distribution() -> None:
+    for method in ("kde", "uniform", "tv"):
+        for metric in ("l2", "cosine"):
+            chosen = tsds.select(POOL, TARGET, size=10, method=method, metric=metric)  # type: ignore[arg-type]
+            assert chosen.answer.probability.sum() == pytest.approx(1, abs=1e-12)
+            assert (chosen.answer.probability > 0).all() and chosen.answer.exact
+            assert len(chosen) == 10
+
+
+def test_fewer_than_asked_says_what_would_reach_it() -> None:
+    chosen = tsds.select(POOL, TARGET, size=150, neighbors=2)
+    assert len(chosen) < 150
+    (warning,) = [(what, remedy) for what, remedy in chosen.warnings if "asked for" in what]
+    assert f"{len(chosen)} were chosen of 150" in warning[0]
+    assert warning[1] is not None and "auto" in warning[1]
+    assert len(tsds.select(POOL, TARGET, size=75)) == 75  # auto does reach it
+
+
+def test_odd_pools() -> None:
+    """All alike, all different, one record: what crashed or stopped others."""
+    assert len(tsds.select(["same text"] * 50, ["same text"], size=1)) == 1
+    with pytest.raises(tsds.BudgetError, match="exceeds the 1 distinct records"):
+        tsds.select(["same text"] * 50, ["same text"], size=2)
+    assert tsds.select(["only one"], ["a target"], size=1).indices.tolist() == [0]
+    assert len(tsds.select(["a b", "c d", "e f"], ["a"], size=3)) >= 1
+    for n in (2, 3, 7, 12, 19, 25):  # sizes at which the published code fails
+        pool = clustered(n, 8)
+        assert len(tsds.select(pool, pool[:2], size=1)) == 1
+
+
+def test_seeds() -> None:
+    first, again, other = (tsds.select(POOL, TARGET, size=10, neighbors=20, seed=seed) for seed in (3, 3, 4))
+    assert first.indices.tobytes() == again.indices.tobytes()
+    assert first.indices.tobytes() != other.indices.tobytes()
+
+
+def test_nothing_of_the_run_is_left_in_the_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    tsds.select(POOL, TARGET, size=10)
+    with pytest.raises(tsds.InputError):
+        tsds.select(POOL, TARGET, size=10, neighbors=299)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,61 @@
+"""The bandwidth tells near-duplicates from other neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.command.run import texts
+from tests.search.data import clustered
+from tsds.bandwidth import from_distances, from_texts, perturbed
+from tsds.embeddings.encoders.hashing import HashEncoder
+
+
+def test_from_texts_edited_copies_lie_within_and_others_beyond() -> None:
+    rng = np.random.default_rng(0)
+    words = [f"word{i}" for i in range(3000)]
+    pool = [" ".join(rng.choice(words, 40)) for _ in range(1500)]
+    encoder = HashEncoder(dim=256).fit([pool])
+    h = from_texts(pool[:300], encoder.encode, "l2")
+    first = encoder.encode(pool[300:500])
+    second = encoder.encode([perturbed(text, rng) for text in pool[300:500]])
+    assert (np.linalg.norm(first - second, axis=1) < h.value).mean() > 0.95
+    others = np.linalg.norm(first[:, None] - encoder.encode(pool[500:700])[None], axis=2)
+    assert (others < h.value).mean() < 0.001
+    cosine = from_texts(pool[:300], encoder.encode, "cosine")
+    assert cosine.value == pytest.approx((h.value / np.sqrt(2)) ** 2 / 2 * np.sqrt(2), rel=1e-4)  # d = l2^2 / 2
+
+
+def test_edits_are_small_and_reproducible() -> None:
+    text = texts(1)[0]
+    edits = [perturbed(text, np.random.default_rng(seed)) for seed in range(50)]
+    assert edits == [perturbed(text, np.random.default_rng(seed)) for seed in range(50)]
+    assert sum(edit != text for edit in edits) > 45
+    assert all(abs(len(edit.split()) - len(text.split())) <= 3 for edit in edits)
+    assert perturbed("one", np.random.default_rng(0)).strip().lower().rstrip(",") == "one"
+
+
+def test_from_distances_finds_the_valley() -> None:
+    rng = np.random.default_rng(0)
+    near, far = rng.uniform(0.02, 0.08, 200), rng.normal(0.9, 0.05, 2000)
+    h = from_distances(np.concatenate([near, far])).value
+    assert 0.08 < h < 0.7
+
+
+def test_without_a_valley_it_stays_well_below_the_typical_distance() -> None:
+    found = from_distances(np.random.default_rng(0).normal(0.9, 0.05, 2000))
+    assert found.value == pytest.approx(0.3, rel=0.05)
+    assert "no gap" in found.why
+    assert from_distances(np.zeros(100)).value == 0
+
+
+def test_given_embeddings_with_near_duplicates() -> None:
+    import tsds
+
+    rng = np.random.default_rng(1)
+    pool = rng.standard_normal((4000, 48)).astype(np.float32)
+    pool[2000:2400] = pool[:400] + 0.02 * rng.standard_normal((400, 48)).astype(np.float32)
+    target = clustered(30, 48) + pool[:30]
+    chosen = tsds.select(pool, target, size=100)
+    assert chosen.bandwidth is not None
+    assert 0.15 < chosen.bandwidth.value < 5  # pairs at 0.14, others beyond 5
