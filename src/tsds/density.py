@@ -401,6 +401,8 @@ def _augmented(rows: Single, side: str) -> Single:
 
 def _close(left: Single, who: Rows, right: Single, limit: np.float32) -> Iterator[tuple[Rows, Rows]]:
     """Pairs (candidate, position in right) whose prefix distance is within the limit, tile by tile."""
+    if not len(right):
+        return
     step = max(1, _TILE // len(right))
     for first in range(0, len(who), step):
         some = who[first : first + step]

@@ -27,7 +27,7 @@ BLOCK_BYTES = 512 << 20
 _TAKE_BYTES = 32 << 20
 _CACHE_BYTES = 1 << 20
 #: Candidates a target that the first pass brings, and entries of all lists that this may take.
-_ROOMY, _ROOMY_ENTRIES = 640, 1 << 22
+_ROOMY, _ROOMY_ENTRIES = 1024, 1 << 22
 
 
 def from_squares(squares: Array, metric: Metric) -> Array:
@@ -51,6 +51,16 @@ def rounding_bound(dim: int, norms: float) -> float:
     operations. (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.)
     """
     return (dim / 8 + 32) * 2.0**-24 * norms**2
+
+
+def with_spare(k: int) -> int:
+    """How many to fetch in float32 so that k can be listed exactly, near ties at the end aside."""
+    return k + max(16, k // 16)
+
+
+def spared(fetched: int) -> int:
+    """How many can be listed exactly of so many fetched; the inverse of with_spare."""
+    return max(1, min(fetched - 16, fetched * 16 // 17))
 
 
 class NeighborSearch:
@@ -100,15 +110,17 @@ class NeighborSearch:
         k = min(k, n)
         if self._last is not None and self._last[0] == k:
             return self._last[1]
-        spare = min(n, k + max(16, k // 16))
+        spare = min(n, with_spare(k))
         if spare > self.fetched:
-            # Faiss finds a thousand in about the time of a hundred, and another pass would cost all of it again.
-            roomy = min(_ROOMY, _ROOMY_ENTRIES // len(self.targets))
-            self._search(min(n, max(spare, 2 * self.fetched, roomy)))
+            self._search_roomily(spare)
         indices = self._indices[:, :spare]
         exact = self._exact_squares(indices)
-        order = np.lexsort((indices, exact), axis=1)
+        order = np.argsort(exact, axis=1, kind="stable")  # nearly in order already
         indices, exact = np.take_along_axis(indices, order, 1), np.take_along_axis(exact, order, 1)
+        tied = (exact[:, 1:] == exact[:, :-1]).any(axis=1)
+        if tied.any():
+            order = np.lexsort((indices[tied], exact[tied]), axis=1)
+            indices[tied] = np.take_along_axis(indices[tied], order, 1)
         if spare < n:
             # Whatever is not among the first `spare` is at least this far away.
             reach = self._squares[:, spare - 1 : spare].astype(np.float64) - 2 * self._error
@@ -117,6 +129,17 @@ class NeighborSearch:
         width = max(1, int(np.isfinite(exact[:, :k]).any(axis=0).sum()))
         self._last = k, (indices[:, :width], from_squares(exact[:, :width], self.metric))
         return self._last[1]
+
+    def rough(self, k: int) -> tuple[NDArray[np.int64], Array]:
+        """At least the k nearest as faiss finds them, in float32 precision, for a first look: [m, k or more]."""
+        if min(k, len(self.pool)) > self.fetched:
+            self._search_roomily(k)
+        return self._indices, from_squares(self._squares.astype(np.float64), self.metric)
+
+    def _search_roomily(self, k: int) -> None:
+        # Faiss finds a thousand in about the time of a hundred, and another pass would cost all of it again.
+        roomy = min(_ROOMY, _ROOMY_ENTRIES // len(self.targets))
+        self._search(min(len(self.pool), max(k, 2 * self.fetched, roomy)))
 
     def _search(self, k: int) -> None:
         import faiss
@@ -128,12 +151,11 @@ class NeighborSearch:
             near, where = faiss.knn(queries, rows, min(k, len(rows)))
             squares = np.concatenate([squares, near], axis=1)
             indices = np.concatenate([indices, where + start], axis=1)
-            if squares.shape[1] > k:
-                kept = np.argpartition(squares, k - 1, axis=1)[:, :k]
+            if squares.shape[1] > near.shape[1]:  # two ascending runs: a stable sort merges them
+                kept = np.argsort(squares, axis=1, kind="stable")[:, :k]
                 squares, indices = np.take_along_axis(squares, kept, 1), np.take_along_axis(indices, kept, 1)
             self._progress(len(block))
-        order = np.lexsort((indices, squares), axis=1)
-        self._squares, self._indices = np.take_along_axis(squares, order, 1), np.take_along_axis(indices, order, 1)
+        self._squares, self._indices = squares, indices
         self.passes += 1
 
     def _exact_squares(self, indices: NDArray[np.int64]) -> Array:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.errors import InputError
-from tsds.neighbors import NeighborSearch
+from tsds.neighbors import NeighborSearch, spared
 from tsds.transport import Plan, RegularizationPath, penalty_from_alpha, solve
+from tsds.transport.path import numbered
 from tsds.transport.penalty import DEFAULT_SCALE
 from tsds.transport.rows import Array
 
@@ -64,10 +65,21 @@ class Strength:
         if penalty is not None:
             s = path.curve.neighbors(penalty)
             return s if s is not None and s <= path.longest * (1 + 1e-12) else None
-        if self.effective_size is not None:
-            wanted = self.effective_size
-            return path.smallest(lambda s: path.effective_size(s) >= wanted)
-        return path.smallest(lambda s: self.size * path.largest(s) <= 1 + 1e-9)
+        fulfilled = self._fulfilled(path)
+        if not path.complete and not fulfilled(path.longest):
+            return None  # longer lists will tell; neither criterion is monotone, but nearly
+        return path.smallest(fulfilled)
+
+    def _fulfilled(self, path: RegularizationPath) -> Callable[[float], bool]:
+        wanted = self.effective_size
+        if wanted is not None:
+            return lambda s: path.effective_size(s) >= wanted
+        return lambda s: self.size * path.largest(s) <= 1 + 1e-9
+
+    @property
+    def may_be_capped(self) -> bool:
+        """Whether the end of the lists is an answer, where they can't get longer."""
+        return self.alpha is None and self.neighbors is None
 
     def guess(self, targets: int) -> int:
         """Neighbours a target to begin with."""
@@ -109,24 +121,38 @@ def find_plan(search: NeighborSearch, weigh: Weigh, strength: Strength, mu: Arra
         distance that every target would need a large share of a large pool.
     """
     n, m = len(search.pool), len(mu)
-    known = _Known()
-    k = min(n, strength.guess(m))
+    known = _Known(n)
+    k = min(n, _first_guess(search, strength, mu))
     while True:
         indices, distances = search.fetch(k)
         complete = indices.shape[1] == n and bool((indices >= 0).all())
+        longer = min(n, max(2 * k, k + 256))
+        last = complete or (m * longer > LARGEST_LISTS and strength.may_be_capped)
         if (indices[:, 0] >= 0).all():  # else float32 can't tell a target's nearest apart: copies, kept
-            path = _weighed(indices, distances, known, weigh, strength, mu, complete)
-            s = strength.on(path)
-            if complete or (
-                s is not None and path.longest >= min(strength.reach * s, (path.pool_weight or np.inf) / 2)
-            ):
+            path, s = _weighed(indices, distances, known, weigh, strength, mu, complete, last)
+            if last or (s is not None and path.longest >= min(strength.reach * s, (path.pool_weight or np.inf) / 2)):
                 return _finish(path, strength, s)
-        k = min(n, max(2 * k, k + 256))
-        if m * k > LARGEST_LISTS:
+        if m * longer > LARGEST_LISTS:
             raise InputError(
-                f"{strength.asked} would need lists of {k:,} neighbours for each of {m:,} targets",
+                f"{strength.asked} would need lists of {longer:,} neighbours for each of {m:,} targets",
                 remedy="ask for less diversity (a larger --alpha, fewer --neighbors) or fewer targets",
             )
+        k = longer
+
+
+def _first_guess(search: NeighborSearch, strength: Strength, mu: Array) -> int:
+    """Neighbours a target to begin with: what the strength would need if all candidates weighed one.
+
+    It is looked up on the lists as faiss gave them, in float32: making lists exact is the dear part for many targets.
+    """
+    indices, distances = search.rough(strength.guess(len(mu)))
+    path = RegularizationPath(
+        distances, np.ones(distances.shape), indices, target_weights=mu, pool_weight=np.inf, scale=strength.scale
+    )
+    s = strength.on(path)
+    if s is None:
+        return max(strength.guess(len(mu)), spared(int(indices.shape[1])))
+    return int(1.3 * strength.reach * s) + 32
 
 
 def _weighed(
@@ -137,8 +163,13 @@ def _weighed(
     strength: Strength,
     mu: Array,
     complete: bool,
-) -> RegularizationPath:
-    """The path on these lists, with the weights of all candidates that get mass at the strength asked for."""
+    last: bool,
+) -> tuple[RegularizationPath, float | None]:
+    """The path on these lists, with the weights of all candidates that get mass at the strength asked for, its s.
+
+    Args:
+      last: whether the lists won't get longer, so that a strength beyond their end is settled at their end.
+    """
     listed = indices >= 0
     while True:
         weights, unknown = known.look_up(indices)
@@ -147,19 +178,21 @@ def _weighed(
             weights,
             indices,
             target_weights=mu,
-            pool_weight=_proven_weight(indices, weights, unknown),
+            pool_weight=known.proven(indices, weights, unknown),
             complete=complete,
             scale=strength.scale,
         )
         s = strength.on(path)
-        if s is None and not complete:
-            return path  # longer lists come first: the weights of these would not settle it
+        if s is None and not last:
+            return path, s  # longer lists come first: the weights of these would not settle it
+        if not unknown.any():
+            return path, s
         before = np.cumsum(weights, axis=1) - weights
         if not (unknown & (before < (path.longest if s is None else strength.reach * s))).any():
-            return _known_part(path, unknown)
+            return _known_part(path, unknown), s
         # Some headroom, since weights below one make s reach further than it seemed.
         near = unknown & (listed if s is None else before < 1.3 * strength.reach * s + 16)
-        rows = np.unique(indices[near])
+        rows = numbered(indices[near])[0]
         known.learn(rows, weigh(rows))
 
 
@@ -212,32 +245,29 @@ def _finish(path: RegularizationPath, strength: Strength, s: float | None) -> So
 class _Known:
     """The weights that have been asked for so far, by row."""
 
-    def __init__(self) -> None:
-        self.rows: NDArray[np.int64] = np.empty(0, np.int64)
-        self.weights: Array = np.empty(0)
+    def __init__(self, n: int) -> None:
+        self._weights: Array = np.zeros(n)  # zero: not known; pages that are not written take no memory
 
     def look_up(self, indices: NDArray[np.int64]) -> tuple[Array, NDArray[np.bool_]]:
         """Weights of listed candidates (one where not known, zero where missing), and which are not known."""
         listed = indices >= 0
-        if not len(self.rows):
-            return listed.astype(np.float64), listed
-        place = np.minimum(np.searchsorted(self.rows, indices), len(self.rows) - 1)
-        there = self.rows[place] == indices
-        return np.where(there, self.weights[place], listed.astype(np.float64)), ~there & listed
+        weights = np.where(listed, self._weights[indices], 0.0)
+        unknown = listed & (weights == 0)
+        weights[unknown] = 1.0
+        return weights, unknown
 
     def learn(self, rows: NDArray[np.int64], weights: Array) -> None:
         """Remember the weights of rows that were not known."""
-        merged = np.concatenate([self.rows, rows])
-        order = np.argsort(merged, kind="stable")
-        self.rows, self.weights = merged[order], np.concatenate([self.weights, weights])[order]
+        self._weights[rows] = weights
 
+    def proven(self, indices: NDArray[np.int64], weights: Array, unknown: NDArray[np.bool_]) -> float:
+        """A lower bound on W, the weight of the whole pool: what the candidates of known weight weigh together.
 
-def _proven_weight(indices: NDArray[np.int64], weights: Array, unknown: NDArray[np.bool_]) -> float:
-    """A lower bound on W, the weight of the whole pool: what distinct listed candidates weigh together.
-
-    Exact where every candidate is listed and known. Where nothing is known yet the guess of one is all there is; it is
-    gone as soon as it matters.
-    """
-    counted = (indices >= 0) if unknown[indices >= 0].all() else (indices >= 0) & ~unknown
-    first = np.unique(indices[counted], return_index=True)[1]
-    return max(float(weights[counted][first].sum()), float(weights.sum(axis=1).max()))
+        Exact where every candidate is known. Where nothing is known yet the guess of one for what is listed is all
+        there is; it is gone as soon as it matters.
+        """
+        if unknown[indices >= 0].all():
+            listed = np.zeros(len(self._weights), bool)
+            listed[indices[indices >= 0]] = True
+            return float(np.count_nonzero(listed))
+        return max(float(self._weights.sum()), float(weights.sum(axis=1).max()))

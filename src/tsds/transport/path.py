@@ -13,6 +13,23 @@ from tsds.transport.penalty import DEFAULT_SCALE, alpha_from_penalty, penalty_fr
 from tsds.transport.rows import Array, PenaltyCurve, check_rows, penalty_curve, row_mass, target_masses
 
 
+def numbered(indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The distinct values, ascending, and for each entry which of them it is: np.unique without its sort.
+
+    Positions in a pool are small numbers, so that a table indexed by them replaces the sort of millions of entries.
+    """
+    top = int(indices.max()) + 1
+    if indices.min() < 0 or top > 64 * indices.size + (1 << 20):
+        found, inverse = np.unique(indices, return_inverse=True)
+        return found, inverse.reshape(indices.shape)
+    there = np.zeros(top, bool)
+    there[indices] = True
+    found = np.flatnonzero(there)
+    place = np.zeros(top, np.int64)  # pages that are not written take no memory
+    place[found] = np.arange(len(found))
+    return found, place[indices]
+
+
 @dataclass(frozen=True)
 class PathPoint:
     """One setting on the path.
@@ -77,8 +94,14 @@ class RegularizationPath:
     @cached_property
     def longest(self) -> float:
         """The largest s that the lists can answer for: half of the pool's weight, or the shortest list's weight."""
-        proven = float(self.weights.sum(axis=1).max())
-        return min(self.curve.horizon, (self.pool_weight or proven) / 2)
+        sums = self._ends[:, -1]
+        horizon = float("inf") if self.complete else float(sums.min())
+        return min(horizon, (self.pool_weight or float(sums.max())) / 2)
+
+    @cached_property
+    def _ends(self) -> Array:
+        """Cumulative weights: where each entry's mass ends on the scale of s."""
+        return np.cumsum(self.weights, axis=1)
 
     @cached_property
     def shortest(self) -> float:
@@ -88,14 +111,12 @@ class RegularizationPath:
     @cached_property
     def _flat(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The listed candidates, and for each entry of the lists which of them it is."""
-        listed = np.where(self.weights > 0, self.indices, self.indices[0, 0])
-        found, inverse = np.unique(listed, return_inverse=True)
-        return found, inverse.reshape(self.indices.shape)
+        return numbered(np.where(self.weights > 0, self.indices, self.indices[0, 0]))
 
     @cached_property
     def _entry(self) -> Array:
         """The s above which each listed candidate has mass, sorted."""
-        before = np.cumsum(self.weights, axis=1) - self.weights
+        before = self._ends - self.weights
         first = np.full(len(self._flat[0]), np.inf)
         there = self.weights > 0
         np.minimum.at(first, self._flat[1][there], before[there])
@@ -103,11 +124,17 @@ class RegularizationPath:
 
     def probabilities(self, s: float) -> tuple[NDArray[np.int64], Array]:
         """The candidates with mass at s, ascending, and their probabilities p_j = sum_i gamma_ij."""
+        found = self._flat[0]
+        p = self._sums(s)
+        return found[p > 0], np.asarray(p[p > 0], dtype=np.float64)
+
+    def _sums(self, s: float) -> Array:
+        """p of every listed candidate at s."""
         columns = self._columns(s)
-        mass = row_mass(self.weights[:, :columns], s, self.mu)
+        mass = row_mass(self.weights[:, :columns], s, self.mu, self._ends[:, :columns])
         found, inverse = self._flat
         p = np.bincount(inverse[:, :columns].ravel(), weights=mass.ravel(), minlength=len(found))
-        return found[p > 0], np.asarray(p[p > 0], dtype=np.float64)
+        return np.asarray(p, dtype=np.float64)
 
     def support(self, s: float) -> int:
         """How many candidates have mass at s."""
@@ -115,11 +142,11 @@ class RegularizationPath:
 
     def largest(self, s: float) -> float:
         """The largest probability of one candidate at s."""
-        return float(self.probabilities(s)[1].max())
+        return float(self._sums(s).max())
 
     def effective_size(self, s: float) -> float:
         """The effective sample size 1 / sum p_j^2 at s."""
-        return float(1.0 / np.square(self.probabilities(s)[1]).sum())
+        return float(1.0 / np.square(self._sums(s)).sum())
 
     def point(self, s: float) -> PathPoint:
         """Everything the path knows about one s.
@@ -172,7 +199,7 @@ class RegularizationPath:
         assert neighbors is not None
         return self.point(neighbors)
 
-    def smallest(self, wanted: Callable[[float], bool], ratio: float = 1.1, tolerance: float = 1e-3) -> float | None:
+    def smallest(self, wanted: Callable[[float], bool], ratio: float = 1.2, tolerance: float = 1e-3) -> float | None:
         """The smallest s on a geometric grid at which `wanted` holds, then refined by bisection below it.
 
         Neither max p nor the effective size is monotone along the path (a hub far down every list raises max p when
@@ -207,5 +234,5 @@ class RegularizationPath:
     @cached_property
     def _least_before(self) -> Array:
         """Per column, the least cumulative weight that comes before it in any row: non-decreasing."""
-        before = np.cumsum(self.weights, axis=1) - self.weights
+        before = self._ends - self.weights
         return np.asarray(np.where(self.weights > 0, before, np.inf).min(axis=0))

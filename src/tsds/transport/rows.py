@@ -50,13 +50,14 @@ def check_rows(distances: Array, weights: Array) -> None:
         raise ValueError("weights must be positive for a candidate and zero for a missing entry")
 
 
-def row_mass(weights: Array, s: float, mu: Array) -> Array:
+def row_mass(weights: Array, s: float, mu: Array, ends: Array | None = None) -> Array:
     """The mass of each listed candidate: gamma_ik = mu_i clip(s - cum_i(k-1), 0, w_ik) / s.
 
     Args:
       weights: [m, k], inverse kernel density of the candidates of each target, nearest first.
       s: effective neighbours per target, 0 < s <= each row's total weight.
       mu: [m], the targets' masses.
+      ends: [m, k], the cumulative weights, where they are at hand.
 
     Returns:
       [m, k], rows summing to mu.
@@ -66,7 +67,7 @@ def row_mass(weights: Array, s: float, mu: Array) -> Array:
     """
     if not s > 0:
         raise ValueError(f"s must be positive, not {s}")
-    cum = np.cumsum(weights, axis=1)
+    cum = np.cumsum(weights, axis=1) if ends is None else ends
     # A rounding error of the sums is no shortage.
     if (cum[:, -1] < s * (1 - 1e-12)).any():
         raise ValueError(f"s = {s} exceeds the total weight {cum[:, -1].min()} of a row: fetch more neighbours")
