@@ -140,7 +140,12 @@ def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]
         "strength": {**facts["strength"], "effective_size": facts["effective_size"], "support": facts["support"]},
         "bandwidth": {"value": facts["bandwidth"], "why": facts["bandwidth_why"]},
         "transport_cost": answer.cost,
-        "certificate": {"exact": facts["exact"], "plan": answer.certificate, "neighbors": "exact"},
+        "certificate": {
+            "exact": answer.exact and (note is None or note.exact),
+            "plan": answer.certificate,
+            "neighbors": "exact",
+            "density": "not used" if note is None else note.line,
+        },
         "density": None if note is None else {**asdict(note), "near_duplicates": note.near_duplicates},
         "warnings": facts["warnings"],
         "stages": facts["stages"],

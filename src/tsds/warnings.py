@@ -87,7 +87,4 @@ def _records(selection: Selection) -> list[tuple[str, str | None]]:
     if equal.any():
         what = f"{int(equal.sum()):,} candidates equal a target, {int(chosen.sum()):,} of them chosen"
         found.append((what, "harmless for a training target; with an evaluation set, give it to --exclude"))
-    note = selection.answer.note
-    if note is not None and not note.exact:
-        found.append((f"the densities are {note.line}", "--bandwidth smaller makes them exact"))
     return found

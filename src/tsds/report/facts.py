@@ -121,8 +121,8 @@ class Facts(TypedDict):
     bandwidth: float | None
     bandwidth_why: str | None
     near_duplicates: float | None  # mean number of other pool members within the bandwidth, over weighed candidates
-    exact: bool
-    certificate: str  # why the plan is (not) proven optimal
+    exact: bool  # whether the plan is proven optimal for its densities
+    certificate: str  # why it is, or is not
     density_note: str | None  # exact, or approximate with its measured recall
     transport_cost: float
     stages: list[Stage]

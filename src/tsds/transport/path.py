@@ -199,7 +199,7 @@ class RegularizationPath:
         assert neighbors is not None
         return self.point(neighbors)
 
-    def smallest(self, wanted: Callable[[float], bool], ratio: float = 1.2, tolerance: float = 1e-3) -> float | None:
+    def smallest(self, wanted: Callable[[float], bool], ratio: float = 1.1, tolerance: float = 1e-3) -> float | None:
         """The smallest s on a geometric grid at which `wanted` holds, then refined by bisection below it.
 
         Neither max p nor the effective size is monotone along the path (a hub far down every list raises max p when

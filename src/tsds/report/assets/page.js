@@ -28,7 +28,7 @@ function table(heads, rows) {
 }
 
 function section(title, ...children) {
-  page.append(el("section", {}, el("h2", {}, title), ...children));
+  page.append(el("section", {}, el("h2", {}, title), ...children.filter((child) => child !== null)));
 }
 
 function long(text) {
@@ -54,14 +54,15 @@ function headline() {
 
 function composition() {
   if (!facts.composition.length) return;
-  const most = Math.max(...facts.composition.map((g) => Math.max(g.pool_share, g.chosen_share)));
+  const chosen = facts.composition.filter((g) => g.chosen), none = facts.composition.length - chosen.length;
+  const most = Math.max(...chosen.map((g) => Math.max(g.pool_share, g.chosen_share)));
   const bar = (share, kind) => el("div", { class: "bar " + kind, "aria-hidden": "true", "data-share": share / most });
   const heads = [{ name: "source", t: 0 }, { name: "chosen", n: 1 }, { name: "share", n: 1 }, { name: "of the pool", n: 1 }, { name: "lift", n: 1 }, { name: "chosen / pool" }];
-  const rows = facts.composition.map((g) => {
+  const rows = chosen.map((g) => {
     const bars = el("div", { class: "bars" }, bar(g.chosen_share, "chosen"), bar(g.pool_share, "pool"));
-    return [g.name, whole(g.chosen), percent(g.chosen_share), percent(g.pool_share), g.lift === null ? "–" : num(g.lift) + "x", bars];
+    return [g.name, whole(g.chosen), percent(g.chosen_share), percent(g.pool_share), g.lift === null ? "–" : g.lift.toFixed(1) + "x", bars];
   });
-  section("What was chosen from where", table(heads, rows));
+  section("What was chosen from where", table(heads, rows), none ? el("p", { class: "soft" }, `Nothing from ${none} other sources of the pool.`) : null);
   for (const node of page.querySelectorAll(".bar")) node.style.width = 100 * node.dataset.share + "%";
 }
 
