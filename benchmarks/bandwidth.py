@@ -43,7 +43,7 @@ def main() -> None:
     everyone = encoder.encode(pool)
     others = np.sqrt(np.maximum(2 - 2 * some @ everyone.T, 0))
     print(
-        "| quantile | h | near-duplicate pairs within h | others within h, a passage | weight of 250 copies (median, largest) |"
+        "| quantile | h | pairs of copies within h | others within h, a passage | weight of 250 copies: median, largest |"
     )
     print("| --- | --- | --- | --- | --- |")
     for quantile in (0.5, 0.75, 0.9, 0.95, 0.99, 1.0):
