@@ -42,9 +42,7 @@ def main() -> None:
     some = encoder.encode([pool[i] for i in rng.choice(len(pool), 400, replace=False)])
     everyone = encoder.encode(pool)
     others = np.sqrt(np.maximum(2 - 2 * some @ everyone.T, 0))
-    print(
-        "| quantile | h | pairs of copies within h | others within h, a passage | weight of 250 copies: median, largest |"
-    )
+    print("| quantile | h | pairs of copies within h | others within h | weight of 250: median, largest |")
     print("| --- | --- | --- | --- | --- |")
     for quantile in (0.5, 0.75, 0.9, 0.95, 0.99, 1.0):
         h = HALF_WEIGHT * float(np.quantile(edited, quantile))

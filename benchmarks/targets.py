@@ -1,6 +1,6 @@
 """The seven shared targets, end to end: seconds, strength, and what is chosen from where.
 
-    python benchmarks/targets.py [--shared ../shared/data] [--size 1%]
+python benchmarks/targets.py [--shared ../shared/data] [--size 1%]
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ def main() -> None:
             f"{g['name']} {g['chosen_share']:.0%} ({g['lift']:.1f}x)" for g in composition(chosen)[:5] if g["chosen"]
         )
         s, m = chosen.answer.neighbors, len(chosen.inputs.targets.mu)
-        print(f"| {name} | {m:,} | {seconds:.1f} | {len(chosen)} | {s:.0f} | {len(chosen.rows):,} | {sources} |", flush=True)
+        print(
+            f"| {name} | {m:,} | {seconds:.1f} | {len(chosen)} | {s:.0f} | {len(chosen.rows):,} | {sources} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
