@@ -127,18 +127,22 @@ def penalty_curve(distances: Array, weights: Array, mu: Array, *, complete: bool
     """
     cum = np.cumsum(weights, axis=1)
     horizon = float("inf") if complete else float(cum[:, -1].min())
-    with np.errstate(invalid="ignore"):
-        gap = np.diff(distances, axis=1)
-    keys, step = cum[:, :-1], np.where(np.isfinite(gap), gap, 0.0) * mu[:, None]
-    # Beyond the horizon the sums lack the breakpoints of the shortest lists; a list's own end has no next distance.
-    known = (keys < horizon) & np.isfinite(distances[:, 1:])
+    # Millions of entries: worked on in place, and looked through for missing ones only if there are any.
+    keys = cum[:, :-1]
+    known = keys < horizon  # beyond it the sums lack the breakpoints of the shortest lists
+    if np.isfinite(distances[:, -1]).all():
+        step = np.diff(distances, axis=1)
+    else:
+        with np.errstate(invalid="ignore"):
+            step = np.diff(distances, axis=1)
+        known &= np.isfinite(distances[:, 1:])  # a list's own end has no next distance
+    step *= mu[:, None]
     keys, step = keys[known], step[known]
     order = np.argsort(keys)
     keys, step = keys[order], step[order]
-    return PenaltyCurve(
-        s=keys,
-        penalty=np.cumsum(keys * step),
-        boundary=float(mu @ distances[:, 0]) + np.cumsum(step),
-        start=float(mu @ distances[:, 0]),
-        horizon=horizon,
-    )
+    penalty = keys * step
+    np.cumsum(penalty, out=penalty)
+    start = float(mu @ distances[:, 0])
+    np.cumsum(step, out=step)
+    step += start
+    return PenaltyCurve(s=keys, penalty=penalty, boundary=step, start=start, horizon=horizon)
