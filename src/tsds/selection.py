@@ -26,6 +26,7 @@ from tsds.records import Record
 from tsds.settings import Settings
 from tsds.stages import Listener, Stage, Stages
 from tsds.strength import Strength
+from tsds.surroundings import Surroundings, survey
 from tsds.transport import RegularizationPath
 from tsds.transport.rows import Array
 
@@ -68,9 +69,14 @@ def run(
         with stages.stage("draw"):
             tokens = found.census.tokens[answer.rows]
             drawn = draw(answer, settings.budget, size, tokens, settings.sampling, settings.seed)
+        selection = Selection(settings, inputs, answer, drawn, size, bandwidth)
+        if inputs.scratch is not None:  # these vectors are about to go, and the page has a picture of them
+            with stages.stage("look around"):
+                _ = selection.surroundings
     finally:
         inputs.close()
-    return Selection(settings, inputs, answer, drawn, size, bandwidth, list(stages.records.values()), stages.seconds)
+    selection.stages, selection.seconds = list(stages.records.values()), stages.seconds
+    return selection
 
 
 def examples_wanted(budget: Size, inputs: Inputs) -> int:
@@ -143,8 +149,8 @@ class Selection:
     drawn: Drawn = field(repr=False)
     size: int
     bandwidth: Bandwidth | None
-    stages: list[Stage] = field(repr=False)
-    seconds: float
+    stages: list[Stage] = field(default_factory=list, repr=False)
+    seconds: float = 0.0
 
     @cached_property
     def rows(self) -> Rows:
@@ -172,6 +178,24 @@ class Selection:
         dense = np.zeros(self.inputs.candidates.census.read)
         dense[self.rows] = self.answer.probability
         return dense
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """Where pool, candidates and targets lie in the plane, and the near-duplicates of the chosen."""
+        found, answer = self.inputs.candidates, self.answer
+        bandwidth = self.bandwidth or self.inputs.bandwidth
+        return survey(
+            found.vectors,
+            self.inputs.targets.vectors,
+            answer.rows,
+            answer.probability,
+            self.drawn.counts,
+            answer.density,
+            bandwidth=bandwidth.value if bandwidth else 0.0,
+            metric=self.settings.metric,
+            largest_norm=found.largest_norm,
+            seed=self.settings.seed,
+        )
 
     @property
     def effective_size(self) -> float:
@@ -232,7 +256,8 @@ class Selection:
     def report(self, path: str | Path) -> Path:
         """Write the page that shows what was chosen and why."""
         from tsds.report.data import facts_of
+        from tsds.report.explorer import explorer
         from tsds.report.page import write_page
 
-        write_page(facts_of(self), Path(path))
+        write_page(facts_of(self), explorer(self), Path(path))
         return Path(path)
