@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ from tsds.strength import Strength
 from tsds.surroundings import Surroundings, survey
 from tsds.transport import RegularizationPath
 from tsds.transport.rows import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def run(
@@ -261,3 +264,30 @@ class Selection:
 
         write_page(facts_of(self), explorer(self), Path(path))
         return Path(path)
+
+    def plot_path(self) -> Figure:
+        """The regularization path as a matplotlib figure, the strength in use marked.
+
+        Raises:
+          InputError: if the method has no path.
+          MissingExtra: without matplotlib (extra `plot`); so do the others.
+        """
+        from tsds.report.figures import path_figure
+
+        return path_figure(self)
+
+    def plot_map(self) -> Figure:
+        """Pool, chosen and targets in the plane of two principal axes, as a matplotlib figure."""
+        from tsds.report.figures import map_figure
+
+        return map_figure(self)
+
+    def plot_shift(self) -> Figure:
+        """Sources and lengths, pool against chosen, as a matplotlib figure.
+
+        Raises:
+          InputError: if the pool is vectors, which have neither.
+        """
+        from tsds.report.figures import shift_figure
+
+        return shift_figure(self)

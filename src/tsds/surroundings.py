@@ -19,7 +19,7 @@ from tsds.neighbors import Array, from_squares, pair_squares, rounding_bound, un
 #: Records of the pool, candidates and targets that are given a place in the plane.
 POOL, CANDIDATES, TARGETS = 4000, 20_000, 2000
 #: Candidates whose near-duplicates are looked for: at most so many, and so many multiplications with the pool.
-SEEDS, PRODUCTS = 600, 2e10
+SEEDS, PRODUCTS = 400, 1e10
 _SLICE = 8192
 Places = NDArray[np.float32]
 
@@ -117,10 +117,12 @@ def _axes(pool: Places, candidates: Places) -> tuple[Places, Places, tuple[float
 
 def _cover(pool: Vectors, rows: Rows, most: int, bandwidth: float, metric: Metric) -> tuple[Rows, bool]:
     """The first of these rows, but none within the bandwidth of an earlier one; and whether that is all of them."""
-    considered = rows[: 4 * most]
+    considered = rows[: 3 * most]
     if not len(considered):
         return considered, most > 0 or not len(rows)
     vectors = unit_rows(pool.take(considered), metric, exact=True).astype(np.float64)
+    norms = np.square(vectors).sum(axis=1)
+    squares = norms[:, None] + norms - 2 * vectors @ vectors.T
     limit = euclidean_bandwidth(bandwidth, metric) ** 2
     free = np.ones(len(considered), bool)
     kept: list[int] = []
@@ -129,8 +131,7 @@ def _cover(pool: Vectors, rows: Rows, most: int, bandwidth: float, metric: Metri
             if len(kept) == most:
                 return considered[kept], False
             kept.append(i)
-            later = np.flatnonzero(free[i:]) + i
-            free[later[np.square(vectors[later] - vectors[i]).sum(axis=1) < limit]] = False
+            free[squares[i] < limit] = False
     return considered[kept], len(considered) == len(rows)
 
 

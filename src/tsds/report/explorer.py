@@ -39,6 +39,7 @@ def explorer(selection: Selection) -> Explorer:
     chosen = _listed(selection)
     counted = _evenly(np.flatnonzero(selection.drawn.counts > 0), COUNTED)
     walked = list(walk(selection, STOPS)) if answer.path is not None else []
+    known = _largest_sources([row for row, _, _ in walked])
     tops = [rows[np.lexsort((rows, -p))[:TOP]] for _, rows, p in walked]
     worst = np.lexsort((np.arange(len(answer.nearest)), -answer.nearest))[:TARGETS]
     served = answer.target[chosen]
@@ -66,7 +67,7 @@ def explorer(selection: Selection) -> Explorer:
         targets=_targets(selection, shown, listed, nearest),
         targets_worst=len(worst),
         nearest=nearest_histogram(selection),
-        stops=[_stop(row, shown, rows, p, top) for (row, rows, p), top in zip(walked, tops, strict=True)],
+        stops=[_stop(row, shown, rows, p, top, known) for (row, rows, p), top in zip(walked, tops, strict=True)],
         map=_map(selection, shown, readable),
         map_targets=_other_targets(selection, listed),
         shift=shift,
@@ -94,7 +95,7 @@ def _fitted(whole: Explorer, shown: Shown, visible: Rows, long: Rows, listed: Ro
         texts = shown.texts(share)
         moved["texts"] = [texts[i] for i in np.concatenate([keep, target_texts])]
         moved["text_limit"] = int(share * LONG)
-        if len(island(moved)) <= BYTES:
+        if len(island(moved).encode()) <= BYTES:
             break
     return moved
 
@@ -221,8 +222,17 @@ def _targets(selection: Selection, shown: Shown, listed: Rows, nearest: Rows) ->
     ]
 
 
-def _stop(row: dict[str, Any], shown: Shown, rows: Rows, p: Any, top: Rows) -> Stop:
-    sources = [(str(name(source)), share) for source, share in row["sources"]]
+def _largest_sources(stops: list[dict[str, Any]]) -> dict[str, str]:
+    """The sources that are among the largest at any stop, by the largest share that each has, as they are shown."""
+    most: dict[str, float] = {}
+    for row in stops:
+        for source, share in row["sources"][:SOURCES]:
+            most[source] = max(most.get(source, 0.0), share)
+    first = sorted(most, key=lambda source: (-most[source], source))[: 4 * SOURCES]
+    return {source: str(name(source)) for source in first}
+
+
+def _stop(row: dict[str, Any], shown: Shown, rows: Rows, p: Any, top: Rows, known: dict[str, str]) -> Stop:
     probability = p[np.searchsorted(rows, top)]
     return Stop(
         neighbors=row["neighbors"],
@@ -232,8 +242,7 @@ def _stop(row: dict[str, Any], shown: Shown, rows: Rows, p: Any, top: Rows) -> S
         support=row["support"],
         effective_size=row["effective_size"],
         largest=row["largest"],
-        sources=sources[:SOURCES],
-        sources_more=max(len(sources) - SOURCES, 0),
+        sources=[(known[source], share) for source, share in row["sources"] if source in known],
         top=[(shown.record(i), _short(x)) for i, x in zip(top.tolist(), probability.tolist(), strict=True)],
         here=row["here"],
     )

@@ -69,8 +69,7 @@ class Stop(TypedDict):
     support: int
     effective_size: float
     largest: float
-    sources: list[tuple[str, float]]  # largest first, a dozen
-    sources_more: int
+    sources: list[tuple[str, float]]  # largest first, of those that are among the largest at any stop
     top: list[tuple[int, float]]  # place in `records`, probability
     here: bool
 

@@ -14,7 +14,7 @@ from tsds.selection import Selection
 from tsds.transport import RegularizationPath
 
 #: Fields, values of a field, bins of a histogram, clusters that are listed.
-FIELDS, VALUES, BINS, CLUSTERS = 8, 24, 24, 40
+FIELDS, VALUES, BINS, CLUSTERS = 8, 24, 24, 15
 #: A field with more different values than this share of the records is a text or an id, not a category.
 _DIFFERENT, _MOST_DIFFERENT = 0.2, 60
 _GROUPS = ("source", "dataset", "subset")

@@ -24,7 +24,7 @@ export function section(id, title, ...children) {
 
 // heads: [{name, n: numeric, t: text}], rows: lists of strings or nodes.
 export function table(heads, rows, caption) {
-  const kind = (head) => (head.n ? "n" : head.t ? "t" : null);
+  const kind = (head) => (head.n ? (head.w ? "n wide" : "n") : head.t ? "t" : null);
   const body = rows.map((row) => el("tr", {}, ...row.map((value, i) => el("td", { class: kind(heads[i]) }, value))));
   const head = el("tr", {}, ...heads.map((h) => el("th", { class: kind(h), scope: "col" }, h.name)));
   const label = caption ? el("caption", { class: "unseen" }, caption) : null;

@@ -33,24 +33,28 @@ export function mapView(facts, explorer, state) {
     const x = linear(bounds.x, [0, width]), y = linear(bounds.y, [height, 0]);
     const inFrame = (v, most) => Math.max(3, Math.min(most - 3, v));
     places = points.map((p) => [inFrame(x(p.at[0]), width), inFrame(y(p.at[1]), height)]);
-    const kept = state.get().kept;
-    const dot = (i, r) => { ink.beginPath(); ink.arc(places[i][0], places[i][1], r, 0, 7); ink.fill(); };
+    const kept = state.get().kept, targets = points.filter((p) => p.kind === "target").length;
+    const many = targets > 400, r = many ? 2.6 : targets > 150 ? 4 : 5;
+    const dot = (i, radius) => { ink.beginPath(); ink.arc(places[i][0], places[i][1], radius, 0, 7); ink.fill(); };
     points.forEach((p, i) => {
       if (p.kind !== "pool" || !shown.pool) return;
       ink.fillStyle = colour("pool"); ink.globalAlpha = 0.5;
       dot(i, 1.7);
     });
-    points.forEach((p, i) => {
+    const drawChosen = () => points.forEach((p, i) => {
       if (p.kind !== "chosen" || !shown.chosen) return;
       ink.globalAlpha = kept && !kept.has(p.chosen) ? 0.18 : 0.9; ink.fillStyle = colour("chosen");
       dot(i, kept && kept.has(p.chosen) ? 4.2 : 3);
     });
-    points.forEach((p, i) => {
+    const drawTargets = () => points.forEach((p, i) => {
       if (p.kind !== "target" || !shown.target) return;
       const [px, py] = places[i];
-      ink.globalAlpha = 0.95; ink.fillStyle = colour("target"); ink.strokeStyle = colour("card"); ink.lineWidth = 1;
-      ink.beginPath(); ink.moveTo(px, py - 5); ink.lineTo(px + 5, py); ink.lineTo(px, py + 5); ink.lineTo(px - 5, py); ink.closePath(); ink.fill(); ink.stroke();
+      ink.globalAlpha = many ? 0.6 : 0.95; ink.fillStyle = colour("target"); ink.strokeStyle = colour("card"); ink.lineWidth = 1;
+      ink.beginPath(); ink.moveTo(px, py - r); ink.lineTo(px + r, py); ink.lineTo(px, py + r); ink.lineTo(px - r, py); ink.closePath(); ink.fill();
+      if (!many) ink.stroke();
     });
+    // A few targets lie above the chosen, thousands of them below.
+    for (const layerOf of many ? [drawTargets, drawChosen] : [drawChosen, drawTargets]) layerOf();
     ink.globalAlpha = 1;
     if (current >= 0) { ink.strokeStyle = colour("ink"); ink.lineWidth = 2; ink.beginPath(); ink.arc(places[current][0], places[current][1], 8, 0, 7); ink.stroke(); }
     if (lasso && lasso.length > 1) {

@@ -8,11 +8,14 @@ import { oneLine, visible } from "./text.mjs";
 const MARGIN = { left: 58, right: 14, top: 14, bottom: 42 };
 const SOURCES = 8;
 
-// Sources worth a bar: the largest anywhere on the path, in a fixed order so that bars move and rows do not.
+// Sources worth a bar: the largest at the strength in use, then the largest anywhere on the path. Their order is fixed,
+// so that bars move and rows do not.
 export function sourcesOf(stops, count = SOURCES) {
-  const most = new Map();
+  const most = new Map(), here = stops.find((stop) => stop.here);
   for (const stop of stops) for (const [name, share] of stop.sources) most.set(name, Math.max(most.get(name) ?? 0, share));
-  return [...most].sort((a, b) => b[1] - a[1]).slice(0, count).map(([name]) => name);
+  const first = (here?.sources ?? []).slice(0, count - 2).map(([name]) => name);
+  const others = [...most].sort((a, b) => b[1] - a[1]).map(([name]) => name).filter((name) => !first.includes(name));
+  return [...first, ...others].slice(0, count);
 }
 
 // The cost on held-out targets at this strength, between the two measured strengths around it.

@@ -38,12 +38,14 @@ function lengths(explorer) {
   return el("div", {}, el("h3", {}, "By length"), chart, el("p", { class: "key" }, el("span", { class: "swatch line chosen" }), "chosen ", l.target ? [el("span", { class: "swatch line target" }), "targets "] : null, el("span", { class: "swatch pool" }), "pool"));
 }
 
+const small = (share) => (share === null ? "–" : `${num(100 * share, 2)} %`);
+
 function clusters(facts, explorer) {
   const some = explorer.clusters;
   if (!some.length) return null;
   const most = Math.max(...some.flatMap((c) => [c.mass, c.mass_alone ?? 0]), 1e-12), known = some.some((c) => c.mass_alone !== null);
-  const heads = [{ name: "near-duplicates of", t: 1 }, { name: "records", n: 1 }, { name: "chosen", n: 1 }, ...(known ? [{ name: "mass if each counted", n: 1 }] : []), { name: "mass", n: 1 }, { name: "" }];
-  const rows = some.map((c) => [oneLine(explorer.texts[explorer.records[c.record].text], 120), whole(c.records), whole(c.chosen), ...(known ? [percent(c.mass_alone)] : []), percent(c.mass),
+  const heads = [{ name: "near-duplicates of", t: 1 }, { name: "records", n: 1 }, { name: "chosen", n: 1 }, ...(known ? [{ name: "mass if each counted", n: 1, w: 1 }] : []), { name: "mass", n: 1 }, { name: "" }];
+  const rows = some.map((c) => [oneLine(explorer.texts[explorer.records[c.record].text], 120), whole(c.records), whole(c.chosen), ...(known ? [small(c.mass_alone)] : []), small(c.mass),
     el("div", { class: "bars" }, known ? bar(c.mass_alone / most, "pool") : null, bar(c.mass / most, "chosen"))]);
   const note = [
     known ? "Mass if each counted: at the same lambda, if near-duplicates did not share one example's weight." : "",
