@@ -75,7 +75,7 @@ def run(
         selection = Selection(settings, inputs, answer, drawn, size, bandwidth)
         if inputs.scratch is not None:  # these vectors are about to go, and the page has a picture of them
             with stages.stage("look around"):
-                _ = selection.surroundings
+                selection.picture = selection.surroundings
     finally:
         inputs.close()
     selection.stages, selection.seconds = list(stages.records.values()), stages.seconds
@@ -144,6 +144,7 @@ class Selection:
       bandwidth: of the density; None if the method has none.
       stages: seconds and memory.
       seconds: of the whole run.
+      picture: the surroundings, where the vectors they are seen in are gone.
     """
 
     settings: Settings
@@ -154,6 +155,7 @@ class Selection:
     bandwidth: Bandwidth | None
     stages: list[Stage] = field(default_factory=list, repr=False)
     seconds: float = 0.0
+    picture: Surroundings | None = field(default=None, repr=False)
 
     @cached_property
     def rows(self) -> Rows:
@@ -185,6 +187,8 @@ class Selection:
     @cached_property
     def surroundings(self) -> Surroundings:
         """Where pool, candidates and targets lie in the plane, and the near-duplicates of the chosen."""
+        if self.picture is not None:
+            return self.picture
         found, answer = self.inputs.candidates, self.answer
         bandwidth = self.bandwidth or self.inputs.bandwidth
         return survey(

@@ -273,7 +273,7 @@ def _hostile_page(path: Path) -> None:
     chosen = tsds.select(chats + plain, target, size=120)
     page = explorer(chosen)
     page["comparison"] = [
-        {"method": h[:300], "metric": HOSTILE[1], "mean": 1, "low": 0, "high": 2} for h in HOSTILE[:9]
+        {"method": h[:300], "metric": HOSTILE[1], "about": h[:300], "mean": 1, "low": 0, "high": 2} for h in HOSTILE[:9]
     ]
     facts = facts_of(chosen, "tsds '" + "".join(HOSTILE[:11]) + "\ud800'")
     write_page(facts, page, path)

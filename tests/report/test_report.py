@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal
 
 import numpy as np
@@ -211,14 +213,25 @@ def test_the_page_is_written_anew_with_a_comparison(tmp_path: Path) -> None:
     renew(tmp_path / "run")
     assert (tmp_path / "run" / "report.html").read_bytes() == before
     score = {"mean": 2, "low": 1, "high": 3}
-    (tmp_path / "run" / "compare.json").write_bytes(
-        orjson.dumps({"methods": [{"name": "kde", "metrics": {"near": score}}]})
-    )
+    measures = {"near": {"head": "nearest", "line": "how near", "lower": True}}
+    nothing = {"mean": None, "low": None, "high": None}
+    methods = [{"method": "kde", "metrics": {"near": score, "far": nothing}}]
+    (tmp_path / "run" / "compare.json").write_bytes(orjson.dumps({"measures": measures, "methods": methods}))
     renew(tmp_path / "run")
-    assert (
-        b'"comparison":[{"method":"kde","metric":"near","mean":2.0' in (tmp_path / "run" / "report.html").read_bytes()
-    )
+    (drawn,) = re.findall(rb'"comparison":(\[[^]]*\])', (tmp_path / "run" / "report.html").read_bytes())
+    about = "how near; less is better"
+    assert orjson.loads(drawn) == [{"method": "kde", "metric": "nearest", "about": about, **score}]
     (tmp_path / "bad.json").write_text('{"methods": [{"name": "kde"}]}')
     for path, problem in ((tmp_path / "bad.json", "no comparison"), (tmp_path / "none.json", "can't be read")):
         with pytest.raises(InputError, match=problem):
             renew(tmp_path / "run", path)
+
+
+def test_costs_on_held_out_targets_are_those_of_the_trials_with_the_sampling_taken(chosen: Selection) -> None:
+    def trial(s: float, sampling: str, taken: bool = False) -> SimpleNamespace:
+        return SimpleNamespace(neighbors=s, sampling=sampling, cost=s + 1, error=0.5, chosen=taken)
+
+    trials = [trial(9, "top"), trial(4, "top", True), trial(4, "systematic")]
+    tried = replace(chosen, answer=SimpleNamespace(**vars(chosen.answer), trials=trials))  # type: ignore[arg-type]
+    expected = [{"neighbors": s, "cost": s + 1, "low": s, "high": s + 2} for s in (4, 9)]
+    assert explorer(tried)["held_out"] == expected and explorer(chosen)["held_out"] == []

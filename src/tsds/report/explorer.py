@@ -9,7 +9,7 @@ import numpy as np
 from tsds.embeddings.vectors import Rows
 from tsds.report.data import SHOWN, spread_over_targets
 from tsds.report.island import island
-from tsds.report.page_facts import ChosenFact, Explorer, NearFact, PoolMap, Stop, TargetPlaces, TargetRow
+from tsds.report.page_facts import ChosenFact, Explorer, HeldOut, NearFact, PoolMap, Stop, TargetPlaces, TargetRow
 from tsds.report.path_table import walk
 from tsds.report.shift import (
     clusters,
@@ -74,7 +74,7 @@ def explorer(selection: Selection) -> Explorer:
         lengths=lengths(selection, shown),
         clusters=clusters(selection, shown),
         clusters_complete=around.complete,
-        held_out=list(getattr(answer, "held_out", None) or []),
+        held_out=_held_out(selection),
         comparison=None,
     )
     return _fitted(whole, shown, visible, long, listed)
@@ -246,6 +246,20 @@ def _stop(row: dict[str, Any], shown: Shown, rows: Rows, p: Any, top: Rows, know
         top=[(shown.record(i), _short(x)) for i, x in zip(top.tolist(), probability.tolist(), strict=True)],
         here=row["here"],
     )
+
+
+def _held_out(selection: Selection) -> list[HeldOut]:
+    """The cost at each strength that was tried on held-out targets, by the sampling that was taken; most runs try none.
+
+    The interval is that of the difference to the best, by two standard errors.
+    """
+    trials = getattr(selection.answer, "trials", None) or ()
+    taken = {trial.sampling for trial in trials if trial.chosen}
+    return [
+        HeldOut(neighbors=t.neighbors, cost=t.cost, low=t.cost - 2 * t.error, high=t.cost + 2 * t.error)
+        for t in sorted(trials, key=lambda trial: trial.neighbors)
+        if t.sampling in taken
+    ]
 
 
 def _map(selection: Selection, shown: Shown, readable: Rows) -> PoolMap:

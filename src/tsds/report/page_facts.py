@@ -142,6 +142,7 @@ class ComparedFact(TypedDict):
 
     method: str
     metric: str
+    about: str  # what the metric is, and which way is better
     mean: float
     low: float
     high: float

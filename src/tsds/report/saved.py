@@ -65,27 +65,36 @@ def renew(folder: Path, compared: Path | None = None) -> Facts:
 def comparison_in(path: Path) -> list[ComparedFact]:
     """The scores that `tsds compare` wrote: methods, each with its metrics, each with mean, low and high.
 
+    `measures`, where it is there, has a heading, a line and the better direction of each metric.
+
     Raises:
       InputError: if the file is missing or holds something else.
     """
     try:
         whole = orjson.loads((path / COMPARISON if path.is_dir() else path).read_bytes())
-        methods = whole["methods"] if isinstance(whole, dict) else whole
+        methods, measures = (whole["methods"], whole.get("measures", {})) if isinstance(whole, dict) else (whole, {})
         return [
             ComparedFact(
                 method=str(method.get("method") or method["name"]),
-                metric=str(metric),
+                metric=str(measures.get(metric, {}).get("head", metric)),
+                about=_about(measures.get(metric, {})),
                 mean=float(score["mean"]),
                 low=float(score["low"]),
                 high=float(score["high"]),
             )
             for method in methods
             for metric, score in method["metrics"].items()
+            if score["mean"] is not None  # a measure that a method has not
         ]
     except OSError as error:
         raise InputError(f"can't be read: {error.strerror}", path=path, remedy="name what tsds compare wrote") from None
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
         raise InputError("is no comparison of methods", path=path, remedy="name what tsds compare wrote") from None
+
+
+def _about(measure: dict[str, Any]) -> str:
+    better = {True: "; less is better", False: "; more is better"}.get(measure.get("lower"), "")  # type: ignore[arg-type]
+    return f"{measure.get('line', '')}{better}".strip("; ")
 
 
 def _read(folder: Path) -> tuple[Facts, Explorer]:

@@ -13,7 +13,7 @@ export function comparison(facts, explorer) {
     const some = rows.filter((r) => r.metric === metric).map((r) => ({ ...r, name: visible(r.method) }));
     const chart = responsive((box, width) => box.replaceChildren(whiskers(width, some, `methods by ${visible(metric)}`)));
     const heads = [{ name: "method" }, { name: "mean", n: 1 }, { name: "interval", n: 1 }];
-    return el("div", {}, el("h3", {}, visible(metric)), chart,
+    return el("div", {}, el("h3", {}, visible(metric)), some[0].about ? el("p", { class: "soft" }, visible(some[0].about)) : null, chart,
       el("details", {}, el("summary", {}, "as a table"), table(heads, some.map((r) => [r.name, num(r.mean), `${num(r.low)} to ${num(r.high)}`]), visible(metric))));
   });
   return section("comparison", "Beside other methods", el("p", { class: "soft" }, "From tsds compare: means on held-out targets, with their intervals."), el("div", { class: "columns" }, ...parts));
