@@ -23,7 +23,7 @@ export function ticks(low, high, count = 5) {
 // 1, 10, 100 within [low, high]; also 2 and 5 where there would be few.
 export function logTicks(low, high) {
   const decades = Math.log10(high / low), found = [];
-  const steps = decades > 2.5 ? [1] : decades > 1.2 ? [1, 3] : [1, 2, 5];
+  const steps = decades > 2.6 ? [1] : decades > 1.7 ? [1, 3] : [1, 2, 5];
   for (let k = Math.floor(Math.log10(low)); k <= Math.ceil(Math.log10(high)); k++)
     for (const m of steps) {
       const v = Number((m * 10 ** k).toPrecision(3));
