@@ -235,3 +235,14 @@ def test_costs_on_held_out_targets_are_those_of_the_trials_with_the_sampling_tak
     tried = replace(chosen, answer=SimpleNamespace(**vars(chosen.answer), trials=trials))  # type: ignore[arg-type]
     expected = [{"neighbors": s, "cost": s + 1, "low": s, "high": s + 2} for s in (4, 9)]
     assert explorer(tried)["held_out"] == expected and explorer(chosen)["held_out"] == []
+
+
+def test_tasks_are_counted_each() -> None:
+    pool = texts(200, topics=4)
+    chosen = tsds.select(
+        pool, {"a": texts(8, seed=1)[::4], "b": texts(8, seed=1)[1::4]}, size=20, task_weights={"a": 3, "b": 1}
+    )
+    a, b = explorer(chosen)["tasks"]
+    assert (a["name"], a["targets"], a["weight"], b["weight"]) == ("a", 2, 0.75, 0.25)
+    assert a["chosen"] + b["chosen"] == 20 and a["chosen"] > b["chosen"]
+    assert a["nearest"] == pytest.approx(chosen.answer.nearest[:2].mean())

@@ -18,6 +18,7 @@ from tsds.report.shift import (
     lengths,
     nearest_histogram,
     source_shift,
+    tasks,
 )
 from tsds.report.shown import Shown, name
 from tsds.selection import Selection
@@ -66,6 +67,7 @@ def explorer(selection: Selection) -> Explorer:
         chosen_total=int((selection.drawn.counts > 0).sum()),
         targets=_targets(selection, shown, listed, nearest),
         targets_worst=len(worst),
+        tasks=tasks(selection)[:TARGETS],
         nearest=nearest_histogram(selection),
         stops=[_stop(row, shown, rows, p, top, known) for (row, rows, p), top in zip(walked, tops, strict=True)],
         map=_map(selection, shown, readable),

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tsds.embeddings.vectors import Rows
-from tsds.report.page_facts import Cluster, FieldShift, Histogram, Lengths, Share
-from tsds.report.shown import NAME, Shown, name
+from tsds.report.page_facts import Cluster, FieldShift, Histogram, Lengths, Share, TaskFact
+from tsds.report.shown import Shown, name
 from tsds.selection import Selection
 from tsds.transport import RegularizationPath
 
@@ -31,7 +31,7 @@ def source_shift(selection: Selection, shown: Shown) -> list[FieldShift]:
     own = group[selection.answer.rows]
     chosen = np.bincount(own[own >= 0], weights=counts[own >= 0], minlength=len(names)) / max(counts.sum(), 1)
     field = selection.settings.group_field or _found_group(shown)
-    told = Counter(v for raw in shown.target_raw if (v := _value(raw, field)) is not None)
+    told = Counter(raw[field] for raw in shown.target_raw if field in raw)
     total = sum(told.values())
     order = np.lexsort((-pool, -chosen))
     values = [
@@ -57,8 +57,8 @@ def field_shifts(selection: Selection, shown: Shown, pool: Rows, chosen: Rows) -
     chosen_raw = [shown.raw[i] for i in np.searchsorted(shown.candidates, chosen).tolist()]
     found = []
     for field in sorted({key for raw in pool_raw for key in raw} - skip):
-        parts = [[v for raw in part if (v := _value(raw, field)) is not None] for part in (pool_raw, chosen_raw)]
-        told = [v for raw in shown.target_raw if (v := _value(raw, field)) is not None]
+        parts = [[raw[field] for raw in part if field in raw] for part in (pool_raw, chosen_raw)]
+        told = [raw[field] for raw in shown.target_raw if field in raw]
         in_pool, in_chosen, in_target = Counter(parts[0]), Counter(parts[1]), Counter(told)
         most = min(_MOST_DIFFERENT, max(2, int(_DIFFERENT * len(pool_raw))))
         if len(parts[0]) < len(pool_raw) / 2 or not 2 <= len(in_pool) <= most:
@@ -98,6 +98,28 @@ def lengths(selection: Selection, shown: Shown) -> Lengths | None:
         target=share(shown.target_tokens) if same_measure else None,
         chosen=share(census.tokens[rows], selection.drawn.counts),
     )
+
+
+def tasks(selection: Selection) -> list[TaskFact]:
+    """How well the pool serves each task; empty where there is but one."""
+    answer, targets = selection.answer, selection.inputs.targets
+    if len(targets.tasks) < 2:
+        return []
+    count = len(targets.tasks)
+    weight = np.bincount(targets.task, weights=targets.mu, minlength=count)
+    nearest = np.bincount(targets.task, weights=targets.mu * answer.nearest, minlength=count)
+    chosen = np.bincount(targets.task[answer.target], weights=selection.drawn.counts, minlength=count)
+    size = np.bincount(targets.task, minlength=count)
+    return [
+        TaskFact(
+            name=str(name(targets.tasks[i])),
+            targets=int(size[i]),
+            weight=float(weight[i]),
+            nearest=float(nearest[i] / weight[i]) if weight[i] > 0 else float(answer.nearest[targets.task == i].mean()),
+            chosen=int(chosen[i]),
+        )
+        for i in range(count)
+    ]
 
 
 def nearest_histogram(selection: Selection) -> Histogram:
@@ -174,13 +196,5 @@ def _shift(field: str, values: list[Share], more: int, pool: int, total: int, ch
     )
 
 
-def _value(raw: dict[str, Any], field: str) -> str | None:
-    """The value of a field as a category; None if it is none."""
-    value = raw.get(field)
-    if isinstance(value, bool) or (isinstance(value, int) and abs(value) < 10**6):
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    return value if isinstance(value, str) and 0 < len(value) <= NAME else None
-
-
 def _found_group(shown: Shown) -> str:
-    return next((key for key in _GROUPS if any(raw.get(key) is not None for raw in shown.raw)), "source")
+    return next((key for key in _GROUPS if any(key in raw for raw in shown.raw)), "source")

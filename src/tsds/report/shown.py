@@ -13,8 +13,8 @@ from tsds.records.text import parts_of
 from tsds.report.page_facts import RecordFact, Turn
 from tsds.selection import Selection
 
-#: Characters of ids, names of sources and values, and of roles.
-NAME = 80
+#: Characters of ids, names of sources and values, and of roles; characters of a text that are held at all.
+NAME, HELD = 80, 4000
 Text = str | list[Turn]
 
 
@@ -34,8 +34,8 @@ class Shown:
         self._texts: list[Text] = []
         self._limits: list[int] = []
         self._ids: list[str | int] = []
-        self.raw: list[dict[str, Any]] = []  # of the candidates, where they are objects
-        self.target_raw: list[dict[str, Any]] = [{}] * len(self.targets)
+        self.raw: list[dict[str, str]] = []  # the candidates' fields that may be categories
+        self.target_raw: list[dict[str, str]] = [{}] * len(self.targets)
         self.target_tokens = np.zeros(len(self.targets), np.int64)
         self._target_ids: list[str | int] = [0] * len(self.targets)
         self._read_pool(selection, rows)
@@ -51,9 +51,9 @@ class Shown:
         else:
             for row, (record, found) in zip(rows.tolist(), records.read_at(rows), strict=True):
                 parts = parts_of(record, spec)
-                self._texts.append(found.text if parts is None else [list(part) for part in parts])
+                self._texts.append(_held(found.text, parts))
                 self._ids.append(row if found.id is None else found.id)
-                self.raw.append(record if isinstance(record, dict) else {})
+                self.raw.append(_categories(record))
 
     def _read_targets(self, selection: Selection) -> None:
         targets, spec = selection.inputs.targets, selection.settings.text
@@ -65,10 +65,10 @@ class Shown:
             self.target_rows[places] = own
             for place, row, (record, found) in zip(places.tolist(), own.tolist(), _read(records, own), strict=True):
                 parts = None if records is None else parts_of(record, spec)
-                texts[place] = found[0] if parts is None else [list(part) for part in parts]
+                texts[place] = _held(found[0], parts)
                 self._target_ids[place] = row if found[1] is None else found[1]
                 self.target_tokens[place] = found[2]
-                self.target_raw[place] = record if isinstance(record, dict) else {}
+                self.target_raw[place] = _categories(record)
         self._texts += texts
 
     def limit(self, candidates: Iterable[int], targets: Iterable[int], long: int, short: int) -> None:
@@ -137,6 +137,24 @@ def cut(text: Text, most: int) -> Text:
         turns.append([str(name(role)), str(cut(content, most))])
         most -= len(content)
     return turns
+
+
+def _held(text: str, parts: list[tuple[str, str]] | None) -> Text:
+    """The beginning of a text, so that thousands of records of a megabyte each do not fill the memory."""
+    return cut(text if parts is None else [list(part) for part in parts], HELD)
+
+
+def _categories(record: Any) -> dict[str, str]:
+    """The fields of a record that hold a short text, a truth value or a small whole number, as text."""
+    found: dict[str, str] = {}
+    for field, value in record.items() if isinstance(record, dict) else ():
+        if isinstance(value, bool):
+            found[field] = str(value).lower()
+        elif isinstance(value, int) and abs(value) < 10**6:
+            found[field] = str(value)
+        elif isinstance(value, str) and 0 < len(value) <= NAME:
+            found[field] = value
+    return found
 
 
 def _read(records: Pool | None, rows: Rows) -> Iterable[tuple[Any, tuple[str, str | int | None, int]]]:

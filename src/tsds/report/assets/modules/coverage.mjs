@@ -1,7 +1,7 @@
 // Coverage: how well the pool serves each target, the worst served first.
-import { el, folding, growing, responsive, section } from "./dom.mjs";
+import { el, folding, growing, responsive, section, table } from "./dom.mjs";
 import { barHistogram } from "./charts.mjs";
-import { num, plural, whole } from "./format.mjs";
+import { num, percent, plural, whole } from "./format.mjs";
 import { oneLine, visible } from "./text.mjs";
 import { forTarget } from "./chosen.mjs";
 
@@ -36,6 +36,12 @@ export function coverage(facts, explorer, state) {
         nearestRecord ? el("p", { class: "nearest", dir: "auto" }, el("span", { class: "soft" }, "nearest: "), oneLine(explorer.texts[nearestRecord.text], 200)) : null));
   }, 6);
   const shown = worst.length < facts.targets_total ? `The ${whole(worst.length)} worst served of ${whole(facts.targets_total)} targets:` : "All targets, the worst served first:";
-  return section("coverage", "How well the pool serves the targets", el("p", {}, verdict),
+  return section("coverage", "How well the pool serves the targets", el("p", {}, verdict), byTask(explorer),
     el("div", { class: "columns why" }, el("figure", { class: "beside" }, chart), el("div", {}, el("p", { class: "soft" }, shown), list)));
+}
+
+function byTask(explorer) {
+  if (!explorer.tasks.length) return null;
+  const heads = [{ name: "task" }, { name: "targets", n: 1 }, { name: "share of the mass", n: 1 }, { name: "chosen", n: 1 }, { name: "nearest candidate", n: 1 }];
+  return table(heads, explorer.tasks.map((t) => [visible(t.name), whole(t.targets), percent(t.weight), whole(t.chosen), num(t.nearest)]), "tasks");
 }

@@ -80,6 +80,9 @@ export function bar(share, kind, label) {
   return el("span", { class: "bar", role: label ? "img" : null, "aria-label": label, "aria-hidden": label ? null : "true" }, inner);
 }
 
+// entries: [kind of the swatch, what it stands for].
+export const legend = (entries) => el("p", { class: "key" }, ...entries.map(([kind, label]) => el("span", {}, el("span", { class: `swatch ${kind}` }), label)));
+
 // Draws again when the width changes: charts are made for the pixels they have, so that text keeps its size.
 export function responsive(draw, className = "chart") {
   const box = el("div", { class: className });

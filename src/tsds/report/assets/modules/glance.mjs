@@ -20,7 +20,8 @@ export function glance(facts, explorer) {
   const how = el("p", { class: "soft lead" }, `${facts.method}: ${facts.method_line}. `, s.why ? `Strength ${visible(s.asked)}: ${visible(s.why)}.` : "");
   const warnings = facts.warnings.map((w) => el("p", { class: "warning", role: "note" }, el("strong", {}, visible(w.what)), w.remedy ? el("span", {}, " " + visible(w.remedy)) : null));
   const stats = el("dl", { class: "stats" }, ...tiles.map(([value, label, more]) => el("div", {}, el("dt", {}, label), el("dd", {}, el("b", {}, value), el("span", {}, more)))));
-  return el("section", { id: "glance", "aria-label": "At a glance" }, title, how, stats, ...warnings, composed(facts));
+  return el("section", { id: "glance", "aria-label": "At a glance" }, title, how, stats, ...warnings, composed(facts),
+    el("p", { class: "soft" }, `Certificate: ${visible(facts.certificate)}.`, facts.density_note ? ` Densities: ${facts.density_note}.` : ""));
 }
 
 // The largest sources in one line of bars' worth of words, for those who read no further.

@@ -34,7 +34,7 @@ export function mapView(facts, explorer, state) {
     const inFrame = (v, most) => Math.max(3, Math.min(most - 3, v));
     places = points.map((p) => [inFrame(x(p.at[0]), width), inFrame(y(p.at[1]), height)]);
     const kept = state.get().kept, targets = points.filter((p) => p.kind === "target").length;
-    const many = targets > 400, r = many ? 2.6 : targets > 150 ? 4 : 5;
+    const many = targets > 400, r = many ? 3 : targets > 150 ? 4 : 5;
     const dot = (i, radius) => { ink.beginPath(); ink.arc(places[i][0], places[i][1], radius, 0, 7); ink.fill(); };
     points.forEach((p, i) => {
       if (p.kind !== "pool" || !shown.pool) return;
@@ -49,7 +49,7 @@ export function mapView(facts, explorer, state) {
     const drawTargets = () => points.forEach((p, i) => {
       if (p.kind !== "target" || !shown.target) return;
       const [px, py] = places[i];
-      ink.globalAlpha = many ? 0.6 : 0.95; ink.fillStyle = colour("target"); ink.strokeStyle = colour("card"); ink.lineWidth = 1;
+      ink.globalAlpha = many ? 0.75 : 0.95; ink.fillStyle = colour("target"); ink.strokeStyle = colour("card"); ink.lineWidth = 1;
       ink.beginPath(); ink.moveTo(px, py - r); ink.lineTo(px + r, py); ink.lineTo(px, py + r); ink.lineTo(px - r, py); ink.closePath(); ink.fill();
       if (!many) ink.stroke();
     });

@@ -1,5 +1,5 @@
 // The path explorer: one slider over every strength of diversity, and what each would choose.
-import { bar, el, responsive, section, svg } from "./dom.mjs";
+import { bar, el, legend, responsive, section, svg } from "./dom.mjs";
 import { band, frame, line, xAxis, yAxis } from "./charts.mjs";
 import { linear, logarithmic, logTicks, ticks } from "./geometry.mjs";
 import { num, percent, whole } from "./format.mjs";
@@ -123,8 +123,8 @@ export function pathExplorer(facts, explorer, state) {
   }
   slider.addEventListener("input", () => state.set({ stop: Number(slider.value) }));
   state.on(["stop"], show);
-  const key = el("p", { class: "key" }, el("span", { class: "swatch line chosen" }), "effective sample size ", el("span", { class: "swatch line pool dashed" }), "candidates with mass ",
-    el("span", { class: "swatch line ink" }), "transport cost ", explorer.held_out.length ? [el("span", { class: "swatch line target" }), "cost on held-out targets "] : null);
+  const key = legend([["line chosen", "effective sample size"], ["line pool dashed", "candidates with mass"], ["line ink", "transport cost"],
+    ...(explorer.held_out.length ? [["line target", "cost on held-out targets"]] : [])]);
   const compositionShown = names.length > 0;
   const result = section("path", "How strongly to diversify",
     el("p", { class: "soft", id: "strength-help" }, "From each target's nearest candidate alone, on the left, to mass spread over many. Alpha, s and the effective size are one axis; every point on it is an optimal plan."),

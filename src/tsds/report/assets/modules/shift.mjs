@@ -1,5 +1,5 @@
 // Shift: how pool, targets and chosen differ in sources, fields and lengths, and what near-duplicates weigh.
-import { bar, el, responsive, section, table } from "./dom.mjs";
+import { bar, el, legend, responsive, section, table } from "./dom.mjs";
 import { stepChart } from "./charts.mjs";
 import { lift, num, percent, whole } from "./format.mjs";
 import { oneLine, visible } from "./text.mjs";
@@ -35,7 +35,7 @@ function lengths(explorer) {
   if (!l) return null;
   const series = [{ values: l.pool, kind: "pool", filled: true }, ...(l.target ? [{ values: l.target, kind: "target" }] : []), { values: l.chosen, kind: "chosen" }];
   const chart = responsive((box, width) => box.replaceChildren(stepChart(width, l.edges, series, "lengths of pool, targets and chosen", "tokens")));
-  return el("div", {}, el("h3", {}, "By length"), chart, el("p", { class: "key" }, el("span", { class: "swatch line chosen" }), "chosen ", l.target ? [el("span", { class: "swatch line target" }), "targets "] : null, el("span", { class: "swatch pool" }), "pool"));
+  return el("div", {}, el("h3", {}, "By length"), chart, legend([["line chosen", "chosen"], ...(l.target ? [["line target", "targets"]] : []), ["pool", "pool"]]));
 }
 
 const small = (share) => (share === null ? "–" : `${num(100 * share, 2)} %`);
