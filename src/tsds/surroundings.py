@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from tsds.density import euclidean_bandwidth
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Block, Rows, Vectors
 from tsds.neighbors import Array, from_squares, pair_squares, rounding_bound, unit_rows
+from tsds.parallel import map_ordered
 
 #: Records of the pool, candidates and targets that are given a place in the plane.
 POOL, CANDIDATES, TARGETS = 4000, 20_000, 2000
@@ -90,7 +92,8 @@ def survey(
     likely = np.lexsort((-probability, counts == 0))  # the chosen first
     placed = np.sort(candidates[likely[:CANDIDATES]])
     vectors = [unit_rows(x, metric).astype(np.float32) for x in (pool.take(some), pool.take(placed), targets[wanted])]
-    mean, axes, spread = _axes(vectors[0], vectors[1])
+    with threadpool_limits(1, "blas"):  # small products, on which many threads wait for each other
+        mean, axes, spread = _axes(vectors[0], vectors[1])
     pool_at, candidates_at, targets_at = (np.asarray((x - mean) @ axes, dtype=np.float32) for x in vectors)
     crowded = candidates[likely[~(density[likely] <= 1.02)]]  # not known counts as crowded
     allowed = min(SEEDS, int(PRODUCTS / (len(pool) * pool.dim))) if bandwidth > 0 else 0
@@ -104,9 +107,10 @@ def survey(
 
 def _axes(pool: Places, candidates: Places) -> tuple[Places, Places, tuple[float, float]]:
     """The two leading principal axes of pool and candidates, each half of the weight: mean [d], axes [d, 2], shares."""
-    mean = ((pool.mean(axis=0) + candidates.mean(axis=0)) / 2).astype(np.float32)
-    moment = sum((x - mean).T.astype(np.float64) @ (x - mean) / len(x) for x in (pool, candidates))
-    values, vectors = np.linalg.eigh(np.asarray(moment))
+    some = candidates[:: -(-len(candidates) // POOL)]
+    mean = ((pool.mean(axis=0) + some.mean(axis=0)) / 2).astype(np.float32)
+    moment = sum((x - mean).T @ (x - mean) / np.float32(len(x)) for x in (pool, some))
+    values, vectors = np.linalg.eigh(np.asarray(moment, dtype=np.float64))
     axes = vectors[:, ::-1][:, :2]
     if axes.shape[1] < 2:
         axes, values = np.hstack([axes, np.zeros_like(axes)]), np.concatenate([[0.0], values])
@@ -146,19 +150,19 @@ def _near(pool: Vectors, seeds: Rows, bandwidth: float, metric: Metric, norm: fl
     own = np.einsum("ij,ij->i", left, left)
     slack = rounding_bound(pool.dim, 2.002 if metric == "cosine" else 2 * norm)
     limit = np.float32(reach**2 + slack)
-    found: list[tuple[Rows, Rows, Array]] = []
-    for start, block in pool.blocks(_SLICE):
+
+    def close(item: tuple[int, Block]) -> tuple[Rows, Rows, Array]:
+        start, block = item
         right = unit_rows(block, metric).astype(np.float32, copy=False)
-        squares = right @ left.T
-        squares *= -2
-        squares += own
-        squares += np.einsum("ij,ij->i", right, right)[:, None]
-        j, i = np.nonzero(squares <= limit)
-        if len(j):
-            stored: Block = unit_rows(block, metric, exact=True)
-            distance = from_squares(pair_squares(stored, j, asked, i), metric)
-            inside = (distance < bandwidth) | (seeds[i] == j + start)
-            found.append((j[inside] + start, i[inside], distance[inside]))
+        # |x - y|^2 <= limit where x.y >= (|x|^2 + |y|^2 - limit) / 2
+        least = (own - limit) / 2 + np.einsum("ij,ij->i", right, right)[:, None] / 2
+        j, i = np.nonzero(right @ left.T >= least)
+        stored = unit_rows(block[j], metric, exact=True)
+        distance = from_squares(pair_squares(stored, np.arange(len(j)), asked, i), metric)
+        inside = (distance < bandwidth) | (seeds[i] == j + start)
+        return j[inside] + start, i[inside], distance[inside]
+
+    found = list(map_ordered(close, pool.blocks(_SLICE)))
     rows, seed, distance = (np.concatenate([part[at] for part in found]) for at in range(3))
     order = np.lexsort((seed, distance, rows))
     first = order[np.concatenate([[True], np.diff(rows[order]) > 0])]
