@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tsds
@@ -234,6 +235,16 @@ def test_a_comparison_and_held_out_costs_are_drawn(driver: Any, tmp_path: Path) 
     held = float(driver.execute_script("return document.querySelector('[data-key=held_out]').dataset.value"))
     assert held == pytest.approx(1 + s[20])
     assert complaints(driver) == []
+
+
+def test_a_selection_without_path_texts_and_sources_is_shown(driver: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    chosen = tsds.select(rng.normal(size=(60, 5)), rng.normal(size=(3, 5)), size=4, method="tv")
+    chosen.report(tmp_path / "report.html")
+    complaints(driver)
+    open_page(driver, tmp_path / "report.html")
+    assert _all(driver, "h2") == ["Why these", "How well the pool serves the targets", "Settings, certificate and time"]
+    assert len(_all(driver, ".record")) == len(chosen.indices) and complaints(driver) == []
 
 
 RUN = "window.owned=1;document.title='owned'"

@@ -26,7 +26,9 @@ def _module(name: str) -> str:
 @pytest.mark.skipif(NODE is None and not os.environ.get("TSDS_ALL_TESTS"), reason="no node (apt-get install nodejs)")
 def test_modules_by_their_own_tests() -> None:
     tests = sorted(str(path) for path in (HERE / "script").glob("*.test.mjs"))
-    done = subprocess.run([NODE or "node", "--test", *tests], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [NODE or "node", "--test", "--test-reporter=tap", *tests], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert len(tests) == 4 and re.search(r"^# pass 1[0-9]$", done.stdout, re.MULTILINE), done.stdout[-600:]
 
