@@ -320,6 +320,14 @@ def test_no_hostile_text_runs_or_loads_anything(driver: Any, tmp_path: Path) -> 
     assert complaints(driver) == []
 
 
+def test_hostile_texts_fit_a_narrow_window(tmp_path: Path) -> None:
+    _hostile_page(tmp_path / "hostile.html")
+    with browser(tmp_path / "profile", 360) as driver:
+        open_page(driver, tmp_path / "hostile.html")
+        driver.execute_script("for (const b of document.querySelectorAll('.more, .prose + .link, summary')) b.click()")
+        assert driver.execute_script("return document.documentElement.scrollWidth") == 360
+
+
 def test_the_guard_above_sees_a_text_that_runs(driver: Any, tmp_path: Path) -> None:
     """The same signs on a page that does let texts run: they are what tells the two apart."""
     (tmp_path / "bad.html").write_text("<title>bad</title>" + HOSTILE[0] + HOSTILE[3], encoding="utf-8")

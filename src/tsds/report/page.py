@@ -21,6 +21,7 @@ from tsds.records import atomic_file
 from tsds.report.facts import Facts
 from tsds.report.island import island
 from tsds.report.page_facts import Explorer
+from tsds.report.shown import name
 
 #: In an order in which none needs a later one.
 MODULES = (
@@ -58,7 +59,9 @@ def write_page(facts: Facts, explorer: Explorer, path: Path) -> None:
 
 def kept_facts(facts: Facts) -> Facts:
     """What the page keeps of the facts of the screen: the first examples and targets, all else of bounded size."""
+    sources = [{**group, "name": name(group["name"])} for group in facts["composition"]]  # as the explorer names them
     few = {**facts, "examples": facts["examples"][:_EXAMPLES], "targets": facts["targets"][:_EXAMPLES]}
+    few["composition"] = sources
     return cast(Facts, _bounded(few))
 
 

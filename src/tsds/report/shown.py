@@ -119,10 +119,10 @@ class Shown:
 
 
 def name(value: str | int) -> str | int:
-    """An id or the like, short enough to be shown; a whole number that a script would round as text."""
+    """An id or the like, its middle left out where it is long; a whole number that a script would round as text."""
     if isinstance(value, int):
         return value if abs(value) < 2**53 else str(value)
-    return value if len(value) <= NAME else value[: NAME - 1] + "…"
+    return value if len(value) <= NAME else f"{value[: NAME // 2 - 1]}…{value[-NAME // 2 :]}"
 
 
 def cut(text: Text, most: int) -> Text:
