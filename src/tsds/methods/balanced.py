@@ -11,6 +11,7 @@ from tsds.balancing import Balanced, find_balanced
 from tsds.errors import InputError
 from tsds.methods.kde import KernelWeights
 from tsds.methods.problem import Answer, Problem, answer
+from tsds.strength import known_part
 from tsds.transport import Plan, RegularizationPath
 from tsds.transport.balanced import TooLittleRoom
 
@@ -84,6 +85,9 @@ def balanced_answer(problem: Problem, solved: Solved, weights: KernelWeights, wh
         exact=found.exact,
         reason=found.reason,
     )
+    known = weights.known()
+    listed = found.indices >= 0
+    unknown = listed & ~np.isin(found.indices, known[0])
     path = RegularizationPath(
         d, found.weights, found.indices, target_weights=problem.mu, scale=problem.strength.scale,
         complete=found.indices.shape[1] == len(problem.pool) and bool((found.indices >= 0).all()),
@@ -95,7 +99,7 @@ def balanced_answer(problem: Problem, solved: Solved, weights: KernelWeights, wh
         d,
         why=f"{solved.capped}, fewer than asked for" if capped else why,
         capped=capped,
-        path=path,
-        density=weights.known(),
+        path=known_part(path, unknown),
+        density=known,
         note=weights.note(),
     )
