@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.bandwidth import Bandwidth, from_texts
-from tsds.corpus import Census, encode_to, take_census, texts_of
-from tsds.embeddings.encoders import make_encoder
+from tsds.bandwidth import Bandwidth
+from tsds.corpus import Census, take_census, texts_of
 from tsds.embeddings.scan import scan
 from tsds.embeddings.vectors import Vectors
+from tsds.encoding import encode_records
 from tsds.errors import InputError
 from tsds.leakage import Guard
 from tsds.neighbors import check_widths
@@ -23,9 +23,6 @@ from tsds.records import FOUND, Pool, array_files, is_vectors
 from tsds.settings import Settings
 from tsds.stages import Stages
 from tsds.transport.rows import Array
-
-#: Texts of the pool that are edited to see how near near-duplicates are (benchmarks/bandwidth.py).
-_EDITED = 512
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,7 @@ class Inputs:
     encoder: str
     bandwidth: Bandwidth | None = None
     scratch: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+    notes: list[tuple[str, str | None]] = field(default_factory=list)
 
     def close(self) -> None:
         """Remove the vectors written for this run."""
@@ -161,24 +159,16 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
         collapse = settings.copies == "collapse"
         census = take_census(records, collapse=collapse, exclude=exclude, targets=guard, advance=advance)
     if settings.embeddings is not None:
-        encoder_name, bandwidth, scratch = "given embeddings", None, None
+        encoder_name, bandwidth, scratch, notes = "given embeddings", None, None, []
         vectors = _given(settings.embeddings, "pool", census)
         given = _target_vectors(settings.target_embeddings, list(tasks), chosen)
     else:
-        encoder = make_encoder(settings.encoder, settings.seed)
         scratch = tempfile.TemporaryDirectory(prefix="tsds-")
-        with stages.stage("fit the encoder", census.used) as advance:
-            encoder.fit(texts_of(records, census, advance))
-        with stages.stage("encode", census.used) as advance:
-            rng = np.random.default_rng(settings.seed)
-            some = np.sort(rng.choice(len(census), min(len(census), _EDITED), replace=False)).tolist()
-            stream = texts_of(records, census, advance)
-            vectors, texts = encode_to(Path(scratch.name) / "pool.npy", stream, len(census), encoder, some)
-            given = [
-                np.concatenate([encoder.encode(t) for t in texts_of(*one)]) for one in zip(wanted, chosen, strict=True)
-            ]
-            bandwidth = from_texts(texts, encoder.encode, settings.metric, settings.seed)
-        encoder_name = encoder.fingerprint()
+        encoded = encode_records(
+            records, census, list(zip(wanted, chosen, strict=True)), settings, Path(scratch.name), stages
+        )
+        vectors, given, bandwidth, notes = encoded.pool, encoded.targets, encoded.bandwidth, encoded.notes
+        encoder_name = encoded.encoder
     names = [shard.name for shard in records.shards]
     candidates = _distinct(vectors, census, records, names, settings, stages)
     for name, rows in zip(tasks, given, strict=True):
@@ -190,7 +180,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
     ]
     shards = [shard.name for task in wanted for shard in task.shards]
     targets = _targets(list(tasks), [x.astype(np.float64) for x in given], weights, sources, counts, shards, settings)
-    return Inputs(candidates, targets, encoder_name, bandwidth, scratch)
+    return Inputs(candidates, targets, encoder_name, bandwidth, scratch, notes)
 
 
 def _open(source: Any, role: str, settings: Settings, *, tuned: bool = True) -> Pool:

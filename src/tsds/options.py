@@ -34,6 +34,12 @@ EffectiveSize = Annotated[float | None, Option("--effective-size", help="Instead
 Bandwidth = Annotated[str, Option("--bandwidth", help="Distance of near-duplicates: a number, 0, or auto.")]
 Metric = Annotated[str, Option("--metric", help="l2 or cosine.")]
 Encoder = Annotated[str, Option("--encoder", help="Texts to vectors; see `tsds encoders`.")]
+Device = Annotated[str, Option("--device", help="Where encoders with a model compute: cpu, cuda or auto.")]
+Store = Annotated[
+    Path | None,
+    Option("--store", help="Where vectors are kept and found again.", show_default="the user's cache; hash: none"),
+]
+Precision = Annotated[str, Option("--store-precision", help="Of stored vectors: float16, float32 or int8.")]
 Sampling = Annotated[str, Option("--sampling", help="systematic, top or multinomial.")]
 Seed = Annotated[int, Option("--seed", help="The same seed gives the same result.")]
 Copies = Annotated[str, Option("--copies", help="collapse records of equal text into one candidate, or keep them.")]
@@ -52,6 +58,12 @@ OnError = Annotated[str, Option("--on-error", help="At an unusable record: fail,
 Embeddings = Annotated[list[str] | None, Option("--embeddings", help="Own .npy vectors of the pool's records.")]
 TargetEmbeddings = Annotated[list[str] | None, Option("--target-embeddings", help="The same for the targets.")]
 
+PoolArguments = Annotated[list[str] | None, Argument(metavar="POOL...", help="Candidates: files, folders, globs.")]
+PoolOption = Annotated[list[str] | None, Option("--pool", help="The same as an option.")]
+TargetOption = Annotated[list[str] | None, Option("--target", help="Examples of the task, to be stored as targets.")]
+StoreOut = Annotated[Path, Option("--out", help="The store, made if it is not there.")]
+StoreFolder = Annotated[Path, Argument(metavar="STORE", help="Folder of the store.", show_default=False)]
+UnusedDays = Annotated[float | None, Option("--unused-days", min=0, help="Also encoders unused for so many days.")]
 Points = Annotated[int, Option("--points", min=2, max=1000, help="Rows of the table.")]
 Reach = Annotated[float, Option("--reach", min=1.0, help="How far beyond the strength that the size asks for.")]
 Folder = Annotated[Path, Argument(help="The folder of a run.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from tsds.budget import Size
@@ -17,6 +18,7 @@ _CHOICES = {
     "sampling": ("systematic", "top", "multinomial"),
     "copies": ("collapse", "keep"),
     "on_error": ("fail", "skip"),
+    "store_precision": ("float16", "float32", "int8"),
 }
 
 
@@ -36,7 +38,10 @@ class Settings:
     effective_size: float | None = None
     bandwidth: float | Literal["auto"] = "auto"
     metric: Literal["l2", "cosine"] = "l2"
-    encoder: str = "hash"
+    encoder: Any = "hash"
+    device: str = "auto"
+    store: Path | None = None
+    store_precision: Literal["float16", "float32", "int8"] = "float16"
     sampling: Literal["systematic", "top", "multinomial"] = "systematic"
     seed: int = 0
     copies: Literal["collapse", "keep"] = "collapse"
@@ -54,10 +59,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         Size.parse(self.size)
-        for name, known in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in known:
-                raise InputError(f"unknown {name} {value!r}", remedy=nearest_name(str(value), known))
+        for name in _CHOICES:
+            check_choice(name, getattr(self, name))
         asked = [name for name in ("alpha", "neighbors", "effective_size") if getattr(self, name) is not None]
         if len(asked) > 1:
             flags = " and ".join("--" + name.replace("_", "-") for name in asked)
@@ -102,3 +105,9 @@ class Settings:
     def text(self) -> TextSpec:
         """Where the text of a record is."""
         return TextSpec(self.text_field, self.template)
+
+
+def check_choice(name: str, value: object) -> None:
+    """Raise InputError if a setting that has few values has another."""
+    if value not in _CHOICES[name]:
+        raise InputError(f"unknown {name.replace('_', ' ')} {value!r}", remedy=nearest_name(str(value), _CHOICES[name]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from tsds.errors import InputError
 Rows = NDArray[np.int64]
 Block = NDArray[Any]  # float16, float32 or float64, as stored
 
+_COPIED_BYTES = 64 << 20
 _FLOATS = (np.float16, np.float32, np.float64)
 
 
@@ -83,6 +84,20 @@ class ArrayShard:
         return self.array[start:stop]
 
 
+class MatrixShard(Protocol):
+    """Some rows of the matrix, wherever they are and however they are stored."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def read(self, start: int, stop: int) -> Block:
+        """Rows start..stop as floats."""
+        ...
+
+
 class Vectors:
     """Shards seen as one matrix, optionally only some of its rows.
 
@@ -97,7 +112,7 @@ class Vectors:
       InputError: if the shards differ in width or there is no row.
     """
 
-    def __init__(self, shards: Sequence[NpyShard | ArrayShard], kept: Rows | None = None) -> None:
+    def __init__(self, shards: Sequence[MatrixShard], kept: Rows | None = None) -> None:
         self._shards = tuple(shards)
         widths = {shard.shape[1] for shard in self._shards}
         if len(widths) > 1:
@@ -140,6 +155,23 @@ class Vectors:
     def only(self, kept: Rows) -> Vectors:
         """The same matrix with only these of its rows, ascending."""
         return Vectors(self._shards, kept if self._kept is None else self._kept[kept])
+
+    def arranged(self, rows: Rows, path: Path) -> Vectors:
+        """The rows at these positions, in any order and as often as they are named: a view where they ascend.
+
+        Args:
+          rows: [n], positions.
+          path: a .npy file to write where a view can't be had.
+        """
+        if (np.diff(rows) > 0).all():
+            return self if len(rows) == len(self) else self.only(rows)
+        out = np.lib.format.open_memmap(path, mode="w+", dtype=self.dtype, shape=(len(rows), self.dim))
+        step = self.block_rows(_COPIED_BYTES)
+        for start in range(0, len(rows), step):
+            out[start : start + step] = self.take(rows[start : start + step])
+        out.flush()
+        del out
+        return Vectors.of(path)
 
     def block_rows(self, block_bytes: int) -> int:
         """How many rows of float32 make a block of so many bytes."""
