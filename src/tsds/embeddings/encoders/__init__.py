@@ -55,6 +55,12 @@ def _sentence(argument: str | None, setting: Setting) -> Encoder:
     return SentenceEncoder(*split_model(argument, "sentence"), setting)
 
 
+def _hidden(argument: str | None, setting: Setting) -> Encoder:
+    from tsds.embeddings.encoders.hidden import HiddenEncoder
+
+    return HiddenEncoder(*split_model(argument, "hidden"), setting)
+
+
 def _function(argument: str | None, setting: Setting) -> Encoder:
     from tsds.embeddings.encoders.function import FunctionEncoder
 
@@ -69,6 +75,10 @@ ENCODERS: dict[str, EncoderEntry] = {
     "sentence": EncoderEntry(
         "a model of sentence-transformers, sentence:NAME_OR_PATH; needs tsds[sentence]",
         _sentence,
+    ),
+    "hidden": EncoderEntry(
+        "states of a language model, hidden:NAME_OR_PATH@LAYER,POOLING; needs tsds[sentence]",
+        _hidden,
     ),
     "python": EncoderEntry(
         "a function of yours from texts to an array, python:MODULE:FUNCTION",

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from tsds.embeddings.encoders.protocol import Advance, Say, ignore
+from tsds.embeddings.encoders.rendering import LONGEST
 from tsds.errors import InputError, MissingExtra, RunError
 
 #: Files of a model that can change what it computes.
@@ -176,8 +179,63 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def unit_rows(rows: Any) -> Any:
-    """Rows of a tensor scaled to unit norm; zero rows stay."""
+@dataclass(frozen=True)
+class Config:
+    """What a model's config.json says, read without loading it.
+
+    Attributes:
+      causal: whether it predicts the next token.
+      layers: how many, if it says so.
+      positions: the most tokens it reads, if it says so.
+    """
+
+    causal: bool
+    layers: int | None
+    positions: int | None
+
+
+def read_config(folder: Path) -> Config:
+    """The facts of a model that are needed before it is loaded."""
+    try:
+        found = orjson.loads((folder / "config.json").read_bytes())
+    except FileNotFoundError:
+        raise InputError("the folder has no config.json", path=folder, remedy="name a model") from None
+    except orjson.JSONDecodeError as error:
+        raise InputError(f"config.json is damaged: {error}", path=folder, remedy="download it again") from error
+    text = found.get("text_config") or found
+    names = " ".join(found.get("architectures") or [])
+    causal = bool(text.get("is_decoder")) or "CausalLM" in names or "LMHead" in names
+    layers = next((text[key] for key in ("num_hidden_layers", "n_layer", "num_layers") if key in text), None)
+    positions = next((text[key] for key in ("max_position_embeddings", "n_positions", "n_ctx") if key in text), None)
+    return Config(causal, layers, positions)
+
+
+def reads_at_most(config: Config, asked: int | None) -> int:
+    """Tokens kept of a text."""
+    return min(asked or LONGEST, config.positions or LONGEST)
+
+
+def load(kind: Any, folder: Path, **settings: Any) -> Any:
+    """A model or tokenizer of transformers from a folder; code that comes with it is not run.
+
+    Raises:
+      InputError: if it can't be loaded.
+    """
+    try:
+        return kind.from_pretrained(str(folder), local_files_only=True, **settings)
+    except (OSError, ValueError, KeyError) as error:
+        why = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise InputError(f"can't be loaded: {why}", path=folder, remedy="check the model's files") from error
+
+
+def padded(rows: Sequence[NDArray[np.int64]], fill: int) -> tuple[Any, Any]:
+    """Token rows as one tensor, filled up at the right, and its mask: both [b, t]."""
     import torch
 
-    return torch.nn.functional.normalize(rows, dim=-1)
+    width = max(map(len, rows), default=0)
+    ids = torch.full((len(rows), width), fill, dtype=torch.long)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = torch.from_numpy(row)
+        mask[i, : len(row)] = 1
+    return ids, mask
