@@ -26,6 +26,7 @@ def select(
     bandwidth: float | Literal["auto"] = "auto",
     metric: Literal["l2", "cosine"] = "l2",
     encoder: str | Callable[..., Any] = "hash",
+    transform: str | None = None,
     device: str = "auto",
     store: str | Path | None = None,
     store_precision: Literal["float16", "float32", "int8"] = "float16",
@@ -61,6 +62,7 @@ def select(
       metric: "l2", Euclidean between embeddings, or "cosine", 1 - cos.
       encoder: texts to embeddings: "hash", "sentence:NAME_OR_PATH", ... (`tsds encoders` lists them), or a function
         from a list of texts to an (n, d) array.
+      transform: a map on top of the vectors: "normalize", "whiten", "pca:K", "target-subspace:K", several with commas.
       device: where an encoder with a model computes: "cpu", "cuda" or "auto".
       store: a folder where vectors are kept and found again; encoders with a model have one in the user's cache.
       store_precision: of stored vectors.
@@ -96,6 +98,7 @@ def select(
         bandwidth=bandwidth,
         metric=metric,
         encoder=encoder,
+        transform=transform,
         device=device,
         store=None if store is None else Path(store),
         store_precision=store_precision,

@@ -15,6 +15,7 @@ from tsds.bandwidth import Bandwidth, from_texts
 from tsds.corpus import Census, encode_to, texts_of
 from tsds.embeddings.encoders import Encoder, Report, Role, Setting, make_encoder
 from tsds.embeddings.store import Store, default_store
+from tsds.embeddings.transforms import Transform
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.records import Pool
@@ -168,8 +169,16 @@ def encode_records(
     def encode(texts: Sequence[str]) -> NDArray[np.float32]:
         return np.asarray(embedder.array(texts, "candidate", "bandwidth"), dtype=np.float32)
 
+    name = embedder.encoder.fingerprint()
+    transform = Transform.parse(settings.transform)
+    if transform:
+        with stages.stage("transform", len(pool)):
+            learned = transform.learn(pool, np.concatenate(targets))
+            pool, targets = learned.write(pool, scratch / "transformed.npy"), [learned(one) for one in targets]
+        bandwidth = from_texts(edited, lambda texts: learned(encode(texts)), settings.metric, settings.seed)
+        return Encoded(pool, targets, f"{name} {settings.transform}", bandwidth, embedder.notes())
     bandwidth = from_texts(edited, encode, settings.metric, settings.seed)
-    return Encoded(pool, targets, embedder.encoder.fingerprint(), bandwidth, embedder.notes())
+    return Encoded(pool, targets, name, bandwidth, embedder.notes())
 
 
 def duration(seconds: float) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tsds.bandwidth import Bandwidth
 from tsds.corpus import Census, take_census, texts_of
 from tsds.embeddings.scan import scan
+from tsds.embeddings.transforms import Transform
 from tsds.embeddings.vectors import Vectors
 from tsds.encoding import encode_records
 from tsds.errors import InputError
@@ -129,16 +130,18 @@ def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: S
     )  # fmt: skip
     if settings.budget.kind == "tokens":
         raise InputError("a size in tokens needs texts, and the pool is embeddings", remedy="give a number of examples")
-    candidates = _distinct(vectors, census, None, _names(pool, "pool"), settings, stages)
-    found = [source.take(np.arange(len(source))).astype(np.float64) for source in wanted.values()]
     for name, source in wanted.items():
         check_widths(vectors, source)
         scan(source, settings.metric, name or "target")
+    given: list[NDArray[Any]] = [source.take(np.arange(len(source))) for source in wanted.values()]
+    vectors, given, scratch = transformed(vectors, given, settings, stages)
+    candidates = _distinct(vectors, census, None, _names(pool, "pool"), settings, stages)
+    found = [rows.astype(np.float64) for rows in given]
     sources: list[tuple[Pool | None, NDArray[np.int64]]] = [(None, np.arange(len(x))) for x in found]
     weights = [np.ones(len(x)) for x in found]
     counts = {"read": sum(map(len, found)), "used": sum(map(len, found)), "empty": 0, "bad": 0}
     targets = _targets(list(tasks), found, weights, sources, counts, _names(list(tasks.values()), "target"), settings)
-    return Inputs(candidates, targets, "given embeddings")
+    return Inputs(candidates, targets, _given_name(settings), scratch=scratch)
 
 
 def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
@@ -159,9 +162,13 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
         collapse = settings.copies == "collapse"
         census = take_census(records, collapse=collapse, exclude=exclude, targets=guard, advance=advance)
     if settings.embeddings is not None:
-        encoder_name, bandwidth, scratch, notes = "given embeddings", None, None, []
+        encoder_name, bandwidth, notes = _given_name(settings), None, []
         vectors = _given(settings.embeddings, "pool", census)
         given = _target_vectors(settings.target_embeddings, list(tasks), chosen)
+        for name, rows in zip(tasks, given, strict=True):
+            check_widths(vectors, Vectors.of(rows))
+            scan(Vectors.of(rows), settings.metric, name or "target")
+        vectors, given, scratch = transformed(vectors, given, settings, stages)
     else:
         scratch = tempfile.TemporaryDirectory(prefix="tsds-")
         encoded = encode_records(
@@ -181,6 +188,24 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
     shards = [shard.name for task in wanted for shard in task.shards]
     targets = _targets(list(tasks), [x.astype(np.float64) for x in given], weights, sources, counts, shards, settings)
     return Inputs(candidates, targets, encoder_name, bandwidth, scratch, notes)
+
+
+def transformed(
+    vectors: Vectors, targets: list[NDArray[Any]], settings: Settings, stages: Stages
+) -> tuple[Vectors, list[NDArray[Any]], tempfile.TemporaryDirectory[str] | None]:
+    """Given vectors with --transform on top, and the folder they are in; as they are without one."""
+    transform = Transform.parse(settings.transform)
+    if not transform:
+        return vectors, targets, None
+    scratch = tempfile.TemporaryDirectory(prefix="tsds-")
+    with stages.stage("transform", len(vectors)):
+        scan(vectors, "l2", "pool")
+        learned = transform.learn(vectors, np.concatenate(targets))
+        return learned.write(vectors, Path(scratch.name) / "pool.npy"), [learned(one) for one in targets], scratch
+
+
+def _given_name(settings: Settings) -> str:
+    return f"given embeddings {settings.transform or ''}".rstrip()
 
 
 def _open(source: Any, role: str, settings: Settings, *, tuned: bool = True) -> Pool:

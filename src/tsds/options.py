@@ -34,6 +34,10 @@ EffectiveSize = Annotated[float | None, Option("--effective-size", help="Instead
 Bandwidth = Annotated[str, Option("--bandwidth", help="Distance of near-duplicates: a number, 0, or auto.")]
 Metric = Annotated[str, Option("--metric", help="l2 or cosine.")]
 Encoder = Annotated[str, Option("--encoder", help="Texts to vectors; see `tsds encoders`.")]
+Transform = Annotated[
+    str | None,
+    Option("--transform", help="On top of vectors: normalize, whiten, pca:K, target-subspace:K; or several."),
+]
 Device = Annotated[str, Option("--device", help="Where encoders with a model compute: cpu, cuda or auto.")]
 Store = Annotated[
     Path | None,

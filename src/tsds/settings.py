@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tsds.budget import Size
+from tsds.embeddings.transforms import Transform
 from tsds.errors import InputError
 from tsds.records import TextSpec
 from tsds.suggestions import nearest_name
@@ -39,6 +40,7 @@ class Settings:
     bandwidth: float | Literal["auto"] = "auto"
     metric: Literal["l2", "cosine"] = "l2"
     encoder: Any = "hash"
+    transform: str | None = None
     device: str = "auto"
     store: Path | None = None
     store_precision: Literal["float16", "float32", "int8"] = "float16"
@@ -59,6 +61,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         Size.parse(self.size)
+        Transform.parse(self.transform)
         for name in _CHOICES:
             check_choice(name, getattr(self, name))
         asked = [name for name in ("alpha", "neighbors", "effective_size") if getattr(self, name) is not None]

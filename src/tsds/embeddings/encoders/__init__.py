@@ -61,6 +61,12 @@ def _hidden(argument: str | None, setting: Setting) -> Encoder:
     return HiddenEncoder(*split_model(argument, "hidden"), setting)
 
 
+def _gradient(argument: str | None, setting: Setting) -> Encoder:
+    from tsds.embeddings.encoders.gradient import GradientEncoder
+
+    return GradientEncoder(*split_model(argument, "gradient"), setting)
+
+
 def _function(argument: str | None, setting: Setting) -> Encoder:
     from tsds.embeddings.encoders.function import FunctionEncoder
 
@@ -79,6 +85,10 @@ ENCODERS: dict[str, EncoderEntry] = {
     "hidden": EncoderEntry(
         "states of a language model, hidden:NAME_OR_PATH@LAYER,POOLING; needs tsds[sentence]",
         _hidden,
+    ),
+    "gradient": EncoderEntry(
+        "LESS: projected gradients of a model warmed up on the pool; needs tsds[gradient]",
+        _gradient,
     ),
     "python": EncoderEntry(
         "a function of yours from texts to an array, python:MODULE:FUNCTION",
