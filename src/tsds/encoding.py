@@ -160,6 +160,7 @@ def encode_records(
         embedder.array([text for texts in texts_of(*one) for text in texts], "target", "encode the targets")
         for one in wanted
     ]
+    notes = embedder.notes()  # of these texts alone, not of those that are edited
     rng = np.random.default_rng(settings.seed)
     some = np.sort(rng.choice(len(census), min(len(census), _EDITED), replace=False))
     edited = records.texts_at(census.rows[some])
@@ -176,9 +177,9 @@ def encode_records(
             learned = transform.learn(pool, np.concatenate(targets))
             pool, targets = learned.write(pool, scratch / "transformed.npy"), [learned(one) for one in targets]
         bandwidth = from_texts(edited, lambda texts: learned(encode(texts)), settings.metric, settings.seed)
-        return Encoded(pool, targets, f"{name} {settings.transform}", bandwidth, embedder.notes())
+        return Encoded(pool, targets, f"{name} {settings.transform}", bandwidth, notes)
     bandwidth = from_texts(edited, encode, settings.metric, settings.seed)
-    return Encoded(pool, targets, name, bandwidth, embedder.notes())
+    return Encoded(pool, targets, name, bandwidth, notes)
 
 
 def duration(seconds: float) -> str:

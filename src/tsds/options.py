@@ -59,7 +59,9 @@ TokensField = Annotated[str | None, Option("--tokens-field", help="Field of the 
 WeightField = Annotated[str | None, Option("--weight-field", help="Field that weighs the targets of a task.")]
 TaskWeights = Annotated[str | None, Option("--task-weights", help="NAME=2,NAME=1.", show_default="equal")]
 OnError = Annotated[str, Option("--on-error", help="At an unusable record: fail, or skip and count it.")]
-Embeddings = Annotated[list[str] | None, Option("--embeddings", help="Own .npy vectors of the pool's records.")]
+Embeddings = Annotated[
+    list[str] | None, Option("--embeddings", help="Own vectors of the pool: .npy, or .parquet:COLUMN.")
+]
 TargetEmbeddings = Annotated[list[str] | None, Option("--target-embeddings", help="The same for the targets.")]
 
 PoolArguments = Annotated[list[str] | None, Argument(metavar="POOL...", help="Candidates: files, folders, globs.")]

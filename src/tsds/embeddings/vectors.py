@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.embeddings.columns import ColumnShard, column_of
 from tsds.errors import InputError
 
 Rows = NDArray[np.int64]
@@ -132,13 +133,13 @@ class Vectors:
 
     @classmethod
     def of(cls, source: Any, name: str = "the array") -> Vectors:
-        """Vectors from an array, a .npy path, or a sequence of paths."""
+        """Vectors from an array, a .npy or .parquet[:COLUMN] path, or a sequence of paths."""
         if isinstance(source, Vectors):
             return source
         if isinstance(source, (str, Path)):
-            return cls([NpyShard.open(Path(source))])
+            return cls([open_matrix(Path(source))])
         if isinstance(source, (list, tuple)) and source and all(isinstance(x, (str, Path)) for x in source):
-            return cls([NpyShard.open(Path(x)) for x in source])
+            return cls([open_matrix(Path(x)) for x in source])
         array = np.asarray(source)
         _check_matrix(array.shape, array.dtype, name)
         return cls([ArrayShard(np.ascontiguousarray(array))])
@@ -214,6 +215,12 @@ class Vectors:
             if low < high:
                 parts.append(self._shards[i].read(low, high))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def open_matrix(path: Path) -> MatrixShard:
+    """A .npy file, or a column of a parquet file."""
+    column = column_of(path)
+    return NpyShard.open(path) if column is None else ColumnShard.open(*column)
 
 
 def _check_matrix(shape: tuple[int, ...], dtype: np.dtype[Any], path: str | Path) -> None:

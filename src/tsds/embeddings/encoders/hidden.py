@@ -32,7 +32,7 @@ from tsds.embeddings.encoders.models import (
 from tsds.embeddings.encoders.protocol import Advance, Report, Role, Setting, ignore
 from tsds.embeddings.encoders.rendering import Renderer
 from tsds.embeddings.encoders.spec import Options
-from tsds.errors import InputError
+from tsds.errors import InputError, RunError
 
 _VERSION = 1  # of the arithmetic: raise it whenever the same input may give other bits
 POOLINGS = ("mean", "last", "weighted")
@@ -100,9 +100,7 @@ class HiddenEncoder:
                 return np.zeros((len(batch), model.config.hidden_size), np.float32)
             with torch.inference_mode():
                 mask = mask.to(device)
-                inner = self.layer in (-1, self._config.layers)
-                out = model(input_ids=ids.to(device), attention_mask=mask, output_hidden_states=not inner)
-                states = out.last_hidden_state if inner else out.hidden_states[self.layer]
+                states = states_at(model, ids.to(device), mask, self.layer)
                 rows = pooled(states.float(), mask, self.pooling)
                 return np.asarray(torch.nn.functional.normalize(rows, dim=-1).cpu().numpy())
 
@@ -137,6 +135,43 @@ class HiddenEncoder:
         tokenizer = load(AutoTokenizer, self._folder)
         model = load(AutoModel, self._folder, dtype=dtype_of(self._device))
         return tokenizer, model.to(self._device).eval()
+
+
+class _Reached(Exception):
+    """Thrown out of a model when the layer that is wanted has been computed."""
+
+
+def states_at(model: Any, ids: Any, mask: Any, layer: int) -> Any:
+    """States of every token after a layer, [b, t, d]; the layers above it are not computed where they can be found.
+
+    Args:
+      model: without a head.
+      ids, mask: [b, t].
+      layer: 0 is the embeddings, the depth of the model or -1 the last, after the final norm if there is one.
+    """
+    import torch
+
+    depth = int(model.config.num_hidden_layers)
+    layer %= depth + 1
+    if layer == depth:
+        return model(input_ids=ids, attention_mask=mask).last_hidden_state
+    stacks = [m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth]
+    if len(stacks) != 1 or layer == 0:
+        return model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[layer]
+    kept: list[Any] = []
+
+    def stop(module: Any, inputs: Any, output: Any) -> None:
+        kept.append(output[0] if isinstance(output, tuple) else output)
+        raise _Reached
+
+    hook = stacks[0][layer - 1].register_forward_hook(stop)
+    try:
+        model(input_ids=ids, attention_mask=mask)
+    except _Reached:
+        return kept[0]
+    finally:
+        hook.remove()
+    raise RunError(f"layer {layer} of the model was never computed")
 
 
 def pooled(states: Any, mask: Any, pooling: str) -> Any:
