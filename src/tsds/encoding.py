@@ -15,7 +15,7 @@ from tsds.bandwidth import Bandwidth, from_texts
 from tsds.corpus import Census, encode_to, texts_of
 from tsds.embeddings.encoders import Encoder, Report, Role, Setting, make_encoder
 from tsds.embeddings.store import Store, default_store
-from tsds.embeddings.transforms import Transform
+from tsds.embeddings.transforms import Learned, Transform
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.records import Pool
@@ -37,14 +37,14 @@ class Encoded:
       pool: [n, d].
       targets: [m, d] of each task.
       encoder: its fingerprint.
-      bandwidth: from edited texts of the pool.
+      bandwidth: from edited texts of the pool; None if another was asked for.
       notes: what a user must know, each with what to do about it.
     """
 
     pool: Vectors
     targets: list[NDArray[Any]]
     encoder: str
-    bandwidth: Bandwidth
+    bandwidth: Bandwidth | None
     notes: list[tuple[str, str | None]] = field(default_factory=list)
 
 
@@ -160,25 +160,27 @@ def encode_records(
         embedder.array([text for texts in texts_of(*one) for text in texts], "target", "encode the targets")
         for one in wanted
     ]
-    notes = embedder.notes()  # of these texts alone, not of those that are edited
-    rng = np.random.default_rng(settings.seed)
-    some = np.sort(rng.choice(len(census), min(len(census), _EDITED), replace=False))
-    edited = records.texts_at(census.rows[some])
-    if not embedder.encoder.chats:
-        edited = [str(text) for text in edited]
-
-    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.asarray(embedder.array(texts, "candidate", "bandwidth"), dtype=np.float32)
-
+    notes = embedder.notes()  # of these texts alone, not of those that are edited below
     name = embedder.encoder.fingerprint()
-    transform = Transform.parse(settings.transform)
-    if transform:
+    learned = Learned()
+    if settings.transform:
+        name += f" {settings.transform}"
         with stages.stage("transform", len(pool)):
-            learned = transform.learn(pool, np.concatenate(targets))
+            learned = Transform.parse(settings.transform).learn(pool, np.concatenate(targets))
             pool, targets = learned.write(pool, scratch / "transformed.npy"), [learned(one) for one in targets]
-        bandwidth = from_texts(edited, lambda texts: learned(encode(texts)), settings.metric, settings.seed)
-        return Encoded(pool, targets, f"{name} {settings.transform}", bandwidth, notes)
-    bandwidth = from_texts(edited, encode, settings.metric, settings.seed)
+    bandwidth = None
+    if settings.bandwidth == "auto":
+        rng = np.random.default_rng(settings.seed)
+        some = np.sort(rng.choice(len(census), min(len(census), _EDITED), replace=False))
+        edited = records.texts_at(census.rows[some])
+        if not embedder.encoder.chats:
+            edited = [str(text) for text in edited]
+        bandwidth = from_texts(
+            edited,
+            lambda texts: learned(embedder.array(texts, "candidate", "bandwidth")),
+            settings.metric,
+            settings.seed,
+        )
     return Encoded(pool, targets, name, bandwidth, notes)
 
 
