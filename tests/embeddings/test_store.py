@@ -159,12 +159,17 @@ def test_killed_at_random_moments_and_resumed_the_store_is_the_same_bit_for_bit(
     calm = tmp_path / "calm"
     subprocess.run(embed(pool, calm), env=environment(0), check=True, capture_output=True)
     killed = tmp_path / "killed"
+    tally = tmp_path / "tally"
     rng = random.Random(0)
     for _ in range(10):
+        tally.write_text("")
         run = subprocess.Popen(
-            embed(pool, killed), env=environment(3e-5), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            embed(pool, killed), env=environment(3e-5, tally), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(rng.uniform(0.5, 1.4))
+        batches = rng.randint(1, 24)  # a shard has sixteen
+        while tally.read_bytes().count(b"\n") < batches and run.poll() is None:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.02))
         run.send_signal(signal.SIGKILL)
         run.wait()
     assert killed.exists() and content(killed) != content(calm)

@@ -25,13 +25,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from tsds.embeddings.encoders import Advance, Encoder, Report, Role, Say, ignore
+from tsds.embeddings.lookup import Index, gathered, overlap, text_keys
 from tsds.embeddings.shards import (
     Entry,
     Keys,
@@ -43,10 +42,9 @@ from tsds.embeddings.shards import (
     shard_name,
     write_shard,
 )
-from tsds.embeddings.vectors import Rows, Vectors
+from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError, RunError
 from tsds.records import atomic_file
-from tsds.records.dialogue import turns_of
 
 MARK, SPACE = "tsds-store.json", "space.json"
 _LOCK = ".lock"
@@ -60,17 +58,6 @@ def default_store() -> Path:
     named = os.environ.get("TSDS_STORE")
     cache = os.environ.get("XDG_CACHE_HOME")
     return Path(named) if named else (Path(cache) if cache else Path.home() / ".cache") / "tsds" / "store"
-
-
-def text_keys(texts: Sequence[str], chats: bool) -> Keys:
-    """A 128-bit digest of each text, [n, 2]; of its turns as well, where those count."""
-    joined = bytearray()
-    for text in texts:
-        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
-        for turn in turns_of(text) if chats else ():
-            digest.update(f"\0{turn.role}\0{len(turn.content)}".encode())
-        joined += digest.digest()
-    return np.frombuffer(bytes(joined), dtype=np.uint64).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -227,7 +214,7 @@ class Space:
         (self.folder / SPACE).unlink()
         shutil.rmtree(self.folder)
 
-    def _index(self, keys: Keys, say: Say) -> _Index:
+    def _index(self, keys: Keys, say: Say) -> Index:
         """Where each key is: shards that hold one of them are checked, damaged ones removed."""
         entries = []
         parts: list[Keys] = []
@@ -237,7 +224,7 @@ class Space:
                 held = np.load(self.folder / f"{entry.name}.keys.npy", allow_pickle=False)
             except (OSError, ValueError, EOFError):
                 held = None
-            useful = held is None or _overlap(wanted, held[:, 0])
+            useful = held is None or overlap(wanted, held[:, 0])
             why = damage(self.folder, entry) if useful else None
             if why is not None:
                 say(f"a shard of the store is damaged ({why}): its {entry.rows:,} texts are encoded again")
@@ -245,7 +232,7 @@ class Space:
             elif useful and held is not None:
                 entries.append(entry)
                 parts.append(held)
-        return _Index.of(keys, entries, parts)
+        return Index.of(keys, entries, parts)
 
     def _add(self, encoder: Encoder, role: Role, batches: Batches, wanted: Keys, advance: Advance) -> None:
         """Encode the texts of these keys, shard by shard; shards that another run is at come last."""
@@ -254,7 +241,7 @@ class Space:
         waits = False
         while cuts:
             later = []
-            for cut, texts in _gathered(batches(), cuts, encoder.chats):
+            for cut, texts in gathered(batches(), cuts, encoder.chats):
                 name = shard_name(cut)
                 with self._lock(name, waits) as mine:
                     if not mine:
@@ -293,73 +280,3 @@ class Space:
             except OSError:  # a folder without locks: both runs do the work, and write the same
                 pass
             yield True
-
-
-@dataclass(frozen=True)
-class _Index:
-    """Where texts are.
-
-    Attributes:
-      entries: of the shards that hold some.
-      shard: [n], index into `entries`, -1 where a text is not there.
-      row: [n], its row in that shard.
-    """
-
-    entries: list[Entry]
-    shard: NDArray[np.int64]
-    row: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, keys: Keys, entries: list[Entry], parts: list[Keys]) -> _Index:
-        """Look up keys in shards that hold `parts`; shards of which no row is used are left out."""
-        nowhere = np.full(len(keys), -1, np.int64)
-        if not parts:
-            return cls([], nowhere, nowhere.copy())
-        held = np.concatenate(parts)
-        order = np.argsort(held[:, 0], kind="stable")  # of equal keys the first shard counts
-        at = order[np.minimum(np.searchsorted(held[order, 0], keys[:, 0]), len(held) - 1)]
-        there = (held[at] == keys).all(axis=1)
-        starts = np.cumsum([0] + [len(part) for part in parts])
-        shard = np.where(there, np.searchsorted(starts, at, side="right") - 1, -1)
-        row = np.where(there, at - starts[np.maximum(shard, 0)], -1)
-        first = np.full(len(parts), len(keys))
-        np.minimum.at(first, shard[there], np.flatnonzero(there))
-        used = [i for i in np.argsort(first, kind="stable").tolist() if first[i] < len(keys)]
-        renamed = np.full(len(parts), -1)
-        renamed[used] = np.arange(len(used))
-        return cls([entries[i] for i in used], np.where(there, renamed[shard], -1), row)
-
-    @property
-    def report(self) -> Report:
-        """What happened to the texts of these shards."""
-        rows, truncated, unfit = ([getattr(e, k) for e in self.entries] for k in ("rows", "truncated", "unfit"))
-        return Report(sum(rows), sum(truncated), sum(unfit))
-
-    def positions(self) -> Rows:
-        """[n], the row of each text in the shards one after another."""
-        starts = np.cumsum([0] + [entry.rows for entry in self.entries])
-        return starts[self.shard] + self.row
-
-
-def _gathered(batches: Iterable[Sequence[str]], cuts: Sequence[Keys], chats: bool) -> Iterator[tuple[Keys, list[str]]]:
-    """The texts of each cut, from a stream in which their first occurrences come in order."""
-    done = 0
-    cut: list[list[int]] = cuts[0].tolist()
-    texts: list[str] = []
-    for batch in batches:
-        keys = text_keys(batch, chats).tolist()
-        for text, key in zip(batch, keys, strict=True):
-            if not cut:
-                return
-            if key == cut[len(texts)]:
-                texts.append(text)
-                if len(texts) == len(cut):
-                    yield cuts[done], texts
-                    done += 1
-                    cut, texts = cuts[done].tolist() if done < len(cuts) else [], []
-
-
-def _overlap(ordered: Any, held: Any) -> bool:
-    """Whether one of `held` is in `ordered`."""
-    place = np.minimum(np.searchsorted(ordered, held), len(ordered) - 1)
-    return bool((ordered[place] == held).any()) if len(ordered) and len(held) else False
