@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tsds.sampling import Sampling
 from tsds.selection import Selection, run
 from tsds.settings import Settings
 from tsds.stages import Listener
@@ -18,11 +19,12 @@ def select(
     target: Any,
     *,
     size: str | int | float,
-    method: str = "kde",
+    method: str = "auto",
     alpha: float | None = None,
     scale: float | None = None,
     neighbors: float | None = None,
     effective_size: float | None = None,
+    capacity: float | None = None,
     bandwidth: float | Literal["auto"] = "auto",
     metric: Literal["l2", "cosine"] = "l2",
     encoder: str | Callable[..., Any] = "hash",
@@ -30,7 +32,7 @@ def select(
     device: str = "auto",
     store: str | Path | None = None,
     store_precision: Literal["float16", "float32", "int8"] = "float16",
-    sampling: Literal["systematic", "top", "multinomial"] = "systematic",
+    sampling: Sampling | None = None,
     seed: int = 0,
     copies: Literal["collapse", "keep"] = "collapse",
     on_error: Literal["fail", "skip"] = "fail",
@@ -40,6 +42,7 @@ def select(
     group_field: str | None = None,
     tokens_field: str | None = None,
     weight_field: str | None = None,
+    target_weights: Literal["uniform", "density"] = "uniform",
     task_weights: Mapping[str, float] | None = None,
     exclude: Any = None,
     embeddings: Any = None,
@@ -53,11 +56,13 @@ def select(
         `datasets.Dataset`, or an (n, d) array of embeddings.
       target: examples of the task, in any of these forms; several tasks as a dict of name to examples.
       size: examples (1000), a share of the pool ("1%" or 0.01), or tokens ("200k-tokens").
-      method: "kde", "uniform" or "tv".
+      method: "auto", or one of those that `tsds methods` lists.
       alpha, scale: the paper's alpha and C; or
       neighbors: s, the effective neighbours of a target; or
-      effective_size: 1 / sum p^2. At most one; with none, the least diversity that lets `size` be drawn without
-        replacement.
+      effective_size: 1 / sum p^2. At most one, and the method is then "kde" unless another is named; with none, "auto"
+        chooses by held-out targets, "balanced" takes a twentieth of the size, and the others the least diversity that
+        lets `size` be drawn without replacement.
+      capacity: S of "balanced", how many effective candidates must share the mass; the size if not given.
       bandwidth: h, up to which records count as near-duplicates; "auto"; or 0 for exact copies only.
       metric: "l2", Euclidean between embeddings, or "cosine", 1 - cos.
       encoder: texts to embeddings: "hash", "sentence:NAME_OR_PATH", ... (`tsds encoders` lists them), or a function
@@ -66,13 +71,15 @@ def select(
       device: where an encoder with a model computes: "cpu", "cuda" or "auto".
       store: a folder where vectors are kept and found again; encoders with a model have one in the user's cache.
       store_precision: of stored vectors.
-      sampling: "systematic" and "top" without replacement, "multinomial" with.
+      sampling: "shares" (of a shortlist of those with most mass every target gets its share), "systematic" and "top"
+        without replacement, "multinomial" with; the method's own if None.
       seed: of everything that is drawn; the same seed gives the same result.
       copies: "collapse" makes records of equal text or vector one candidate; "keep" does not.
       on_error: "fail" at the first unusable record, or "skip" and count such.
       text_field, template: where the text of a record is; found if neither is given.
       id_field, group_field, tokens_field: fields of the pool's ids, sources and lengths.
       weight_field: field of the target records that weighs them.
+      target_weights: "uniform", or "density": targets within the bandwidth of each other share their weight.
       task_weights: shares of the tasks; equal if not given.
       exclude: texts that must not be selected, nor parts of them (a test set): candidates that share a 13-gram with
         one, or equal it, are dropped.
@@ -95,6 +102,7 @@ def select(
         scale=scale,
         neighbors=neighbors,
         effective_size=effective_size,
+        capacity=capacity,
         bandwidth=bandwidth,
         metric=metric,
         encoder=encoder,
@@ -112,6 +120,7 @@ def select(
         group_field=group_field,
         tokens_field=tokens_field,
         weight_field=weight_field,
+        target_weights=target_weights,
         task_weights=dict(task_weights or {}),
         exclude=exclude,
         embeddings=embeddings,

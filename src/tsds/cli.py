@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 #: Options that may be followed by several values, as a shell's glob gives them.
-_MANY = ("--pool", "--target", "--exclude", "--embeddings", "--target-embeddings")
+_MANY = ("--pool", "--target", "--exclude", "--embeddings", "--target-embeddings", "--methods")
 
 
 @app.command()
@@ -32,11 +32,12 @@ def select(
     target: opt.Targets,
     size: opt.Size,
     out: opt.Out,
-    method: opt.Method = "kde",
+    method: opt.Method = "auto",
     alpha: opt.Alpha = None,
     scale: opt.Scale = None,
     neighbors: opt.Neighbors = None,
     effective_size: opt.EffectiveSize = None,
+    capacity: opt.Capacity = None,
     bandwidth: opt.Bandwidth = "auto",
     metric: opt.Metric = "l2",
     encoder: opt.Encoder = "hash",
@@ -44,7 +45,7 @@ def select(
     device: opt.Device = "auto",
     store: opt.Store = None,
     store_precision: opt.Precision = "float16",
-    sampling: opt.Sampling = "systematic",
+    sampling: opt.Sampling = None,
     seed: opt.Seed = 0,
     copies: opt.Copies = "collapse",
     exclude: opt.Exclude = None,
@@ -54,6 +55,7 @@ def select(
     group_field: opt.GroupField = None,
     tokens_field: opt.TokensField = None,
     weight_field: opt.WeightField = None,
+    target_weights: opt.TargetWeights = "uniform",
     task_weights: opt.TaskWeights = None,
     embeddings: opt.Embeddings = None,
     target_embeddings: opt.TargetEmbeddings = None,
@@ -114,6 +116,7 @@ def path(
     id_field: opt.IdField = None,
     group_field: opt.GroupField = None,
     weight_field: opt.WeightField = None,
+    target_weights: opt.TargetWeights = "uniform",
     task_weights: opt.TaskWeights = None,
     embeddings: opt.Embeddings = None,
     target_embeddings: opt.TargetEmbeddings = None,
@@ -131,6 +134,54 @@ def path(
     with screen.progress() as listener:
         selection = run(_paths(pool), _tasks(target), settings, listener, reach=reach)
     screen.path(path_table(selection, points))
+
+
+@app.command()
+def compare(
+    pool: opt.Sources,
+    target: opt.Targets,
+    size: opt.Size,
+    out: opt.Out,
+    methods: opt.Methods = None,
+    folds: opt.Folds = 5,
+    draws: opt.Draws = 1,
+    bandwidth: opt.Bandwidth = "auto",
+    metric: opt.Metric = "l2",
+    encoder: opt.Encoder = "hash",
+    transform: opt.Transform = None,
+    device: opt.Device = "auto",
+    store: opt.Store = None,
+    store_precision: opt.Precision = "float16",
+    seed: opt.Seed = 0,
+    copies: opt.Copies = "collapse",
+    exclude: opt.Exclude = None,
+    text_field: opt.TextField = None,
+    template: opt.Template = None,
+    id_field: opt.IdField = None,
+    group_field: opt.GroupField = None,
+    tokens_field: opt.TokensField = None,
+    weight_field: opt.WeightField = None,
+    target_weights: opt.TargetWeights = "uniform",
+    task_weights: opt.TaskWeights = None,
+    embeddings: opt.Embeddings = None,
+    target_embeddings: opt.TargetEmbeddings = None,
+    on_error: opt.OnError = "fail",
+    overwrite: opt.Overwrite = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Compare methods on targets that they have not seen; a comparison that was stopped goes on."""
+    settings = _settings(locals())
+    screen = Screen(json=json, quiet=quiet)
+    from tsds.compare.saved import compare_to
+
+    with screen.progress() as listener:
+        found = compare_to(
+            out, _paths(pool), _tasks(target), settings, methods, folds=folds, draws=draws, overwrite=overwrite,
+            command=_command(), listener=listener,
+        )  # fmt: skip
+    screen.compared(found, out)
 
 
 @app.command()

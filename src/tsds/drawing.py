@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from tsds.budget import Size
 from tsds.methods import Answer
-from tsds.sampling import Counts, Sampling, inclusion_probabilities, multinomial, systematic, top, within_tokens
+from tsds.sampling import Counts, Sampling, inclusion_probabilities, systematic, within_tokens
+from tsds.shares import Massed, choose
 from tsds.transport.rows import Array
 
 
@@ -21,38 +22,45 @@ class Drawn:
       counts: [q].
       inclusion: [q], the probability of being drawn (for multinomial, the expected count).
       short: whether there were fewer candidates with mass than wanted.
+      sampling: how they were drawn.
     """
 
     counts: Counts
     inclusion: Array
     short: bool
+    sampling: Sampling
 
 
-def draw(answer: Answer, budget: Size, size: int, tokens: NDArray[np.int64], sampling: Sampling, seed: int) -> Drawn:
+def draw(
+    answer: Answer, budget: Size, size: int, tokens: NDArray[np.int64], sampling: Sampling, seed: int, mu: Array
+) -> Drawn:
     """Draw `size` examples, or the budget's tokens.
 
-    Candidates are drawn in the order of the target they serve and their distance to it, so that systematic sampling
-    gives every target its share (implicit stratification).
+    Systematic sampling takes candidates in the order of the target they serve and their distance to it, so that every
+    target gets its share (implicit stratification).
+
+    Args:
+      tokens: [q], of the candidates with mass.
+      mu: [m], the targets' masses.
     """
     p = answer.probability
     rng = np.random.default_rng([seed, 1])
-    order = np.lexsort((answer.rows, answer.distance, answer.target))
     in_tokens = budget.kind == "tokens"
-    if sampling == "multinomial":
-        return Drawn(multinomial(p, size, rng), size * p, short=False)
-    short = bool(tokens.sum() < budget.amount) if in_tokens else len(p) < size
-    if sampling == "top":
-        if in_tokens:
-            counts = within_tokens(np.zeros(len(p), np.int64), p, tokens, int(budget.amount))
-        else:
-            counts = top(p, size, (answer.distance,))
-        return Drawn(counts, counts.astype(np.float64), short)
-    if in_tokens:
+    if in_tokens and sampling == "systematic":
+        order = np.lexsort((answer.rows, answer.distance, answer.target))
         pi = inclusion_probabilities(p, budget.amount, tokens.astype(np.float64))
+        counts = np.empty(len(p), np.int64)
+        counts[order] = systematic(pi[order], rng)
     else:
-        pi = inclusion_probabilities(p, size)
-    counts = np.empty(len(p), np.int64)
-    counts[order] = systematic(pi[order], rng)
+        leader = np.arange(len(p)) if answer.leader is None else answer.leader
+        found = Massed(answer.rows, p, leader, answer.target, answer.distance, answer.edges, mu)
+        counts = choose(sampling, found, size if sampling == "multinomial" else min(size, len(p)), rng)
+        pi = counts.astype(np.float64)
+        if sampling == "systematic":
+            pi = inclusion_probabilities(p, size)
+        elif sampling == "multinomial":
+            pi = size * p
     if in_tokens:
         counts = within_tokens(counts, p, tokens, int(budget.amount))
-    return Drawn(counts, pi, short)
+        return Drawn(counts, pi, bool(tokens.sum() < budget.amount), sampling)
+    return Drawn(counts, pi, sampling != "multinomial" and len(p) < size, sampling)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class Targets:
       tasks: their names; one empty name if there is but one task without a name.
       sources: one for each task: its records (None for an array) and the positions in it of its rows.
       census: counts over all tasks.
+      tokens: [m], their lengths; ones for arrays.
     """
 
     vectors: Array
@@ -65,6 +66,7 @@ class Targets:
     sources: list[tuple[Pool | None, NDArray[np.int64]]]
     census: dict[str, int]
     names: list[str]
+    tokens: NDArray[np.int64]
 
 
 @dataclass
@@ -78,10 +80,33 @@ class Inputs:
     scratch: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
     notes: list[tuple[str, str | None]] = field(default_factory=list)
 
+    @property
+    def texts(self) -> InputTexts | None:
+        """The texts of pool and targets; None where they are arrays."""
+        records = self.candidates.records
+        return None if records is None else InputTexts(records, self.candidates.census, self.targets)
+
     def close(self) -> None:
         """Remove the vectors written for this run."""
         if self.scratch is not None:
             self.scratch.cleanup()
+
+
+@dataclass(frozen=True)
+class InputTexts:
+    """Texts read again when a method asks for them."""
+
+    records: Pool
+    census: Census
+    wanted: Targets
+
+    def pool(self) -> Iterator[list[str]]:
+        """The candidates' texts, in batches."""
+        return texts_of(self.records, self.census)
+
+    def targets(self) -> list[str]:
+        """The targets' texts."""
+        return [t for task, rows in self.wanted.sources if task is not None for t in task.texts_at(rows)]
 
 
 def prepare(pool: Any, target: Any, settings: Settings, stages: Stages) -> Inputs:
@@ -140,7 +165,8 @@ def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: S
     sources: list[tuple[Pool | None, NDArray[np.int64]]] = [(None, np.arange(len(x))) for x in found]
     weights = [np.ones(len(x)) for x in found]
     counts = {"read": sum(map(len, found)), "used": sum(map(len, found)), "empty": 0, "bad": 0}
-    targets = _targets(list(tasks), found, weights, sources, counts, _names(list(tasks.values()), "target"), settings)
+    names, ones = _names(list(tasks.values()), "target"), np.ones(sum(map(len, found)), np.int64)
+    targets = _targets(list(tasks), found, weights, sources, counts, names, ones, settings)
     return Inputs(candidates, targets, _given_name(settings), scratch=scratch)
 
 
@@ -186,7 +212,9 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
         (task, one.rows) for task, one in zip(wanted, chosen, strict=True)
     ]
     shards = [shard.name for task in wanted for shard in task.shards]
-    targets = _targets(list(tasks), [x.astype(np.float64) for x in given], weights, sources, counts, shards, settings)
+    tokens = np.concatenate([one.tokens for one in chosen])
+    wide = [x.astype(np.float64) for x in given]
+    targets = _targets(list(tasks), wide, weights, sources, counts, shards, tokens, settings)
     return Inputs(candidates, targets, encoder_name, bandwidth, scratch, notes)
 
 
@@ -278,6 +306,7 @@ def _targets(
     sources: list[tuple[Pool | None, NDArray[np.int64]]],
     counts: dict[str, int],
     names: list[str],
+    tokens: NDArray[np.int64],
     settings: Settings,
 ) -> Targets:
     """Weights within a task, times the task's share: equal shares unless --task-weights says otherwise."""
@@ -289,7 +318,7 @@ def _targets(
             raise InputError(f"the weights of {name or 'the target'} sum to zero", remedy="see --weight-field")
     mu = np.concatenate([one / one.sum() * part for one, part in zip(weights, share / share.sum(), strict=True)])
     task = np.repeat(np.arange(len(tasks)), [len(one) for one in weights])
-    return Targets(np.concatenate(vectors), mu, task, tasks, sources, counts, names)
+    return Targets(np.concatenate(vectors), mu, task, tasks, sources, counts, names, tokens)
 
 
 def _arrays(source: Any) -> Any:

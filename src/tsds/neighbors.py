@@ -8,6 +8,7 @@ exact ones.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -86,7 +87,7 @@ class NeighborSearch:
         largest_norm: float,
         progress: Progress = lambda rows: None,
     ) -> None:
-        self.pool, self.metric, self.passes = pool, metric, 0
+        self.pool, self.metric, self.largest_norm, self.passes = pool, metric, largest_norm, 0
         self._progress = progress
         self.targets = unit_rows(np.asarray(targets, dtype=np.float64), metric, exact=True)
         top = float(np.sqrt(np.square(self.targets).sum(axis=1)).max())
@@ -100,6 +101,13 @@ class NeighborSearch:
         """How many candidates a target the last pass brought."""
         return int(self._indices.shape[1])
 
+    def only(self, which: NDArray[np.int64]) -> NeighborSearch:
+        """The search of some of the targets, by position; what was found for them already is not searched again."""
+        part = copy.copy(self)
+        part.targets, part._last = self.targets[which], None
+        part._squares, part._indices = self._squares[which], self._indices[which]
+        return part
+
     def fetch(self, k: int) -> tuple[NDArray[np.int64], Array]:
         """The k nearest candidates of each target and their distances, both [m, k], ties by position.
 
@@ -108,8 +116,8 @@ class NeighborSearch:
         """
         n = len(self.pool)
         k = min(k, n)
-        if self._last is not None and self._last[0] == k:
-            return self._last[1]
+        if self._last is not None and self._last[0] >= k:
+            return self._last[1][0][:, :k], self._last[1][1][:, :k]
         spare = min(n, with_spare(k))
         if spare > self.fetched:
             self._search_roomily(spare)

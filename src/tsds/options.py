@@ -31,6 +31,10 @@ Alpha = Annotated[
 Scale = Annotated[float | None, Option("--scale", help="The paper's C, with --alpha.", show_default="5")]
 Neighbors = Annotated[float | None, Option("--neighbors", help="Instead of --alpha: effective neighbours a target.")]
 EffectiveSize = Annotated[float | None, Option("--effective-size", help="Instead of --alpha: 1 / sum p^2 of the plan.")]
+Capacity = Annotated[
+    float | None,
+    Option("--capacity", help="Of balanced: effective candidates that share the mass.", show_default="the size"),
+]
 Bandwidth = Annotated[str, Option("--bandwidth", help="Distance of near-duplicates: a number, 0, or auto.")]
 Metric = Annotated[str, Option("--metric", help="l2 or cosine.")]
 Encoder = Annotated[str, Option("--encoder", help="Texts to vectors; see `tsds encoders`.")]
@@ -44,7 +48,9 @@ Store = Annotated[
     Option("--store", help="Where vectors are kept and found again.", show_default="the user's cache; hash: none"),
 ]
 Precision = Annotated[str, Option("--store-precision", help="Of stored vectors: float16, float32 or int8.")]
-Sampling = Annotated[str, Option("--sampling", help="systematic, top or multinomial.")]
+Sampling = Annotated[
+    str | None, Option("--sampling", help="shares, systematic, top or multinomial.", show_default="the method's")
+]
 Seed = Annotated[int, Option("--seed", help="The same seed gives the same result.")]
 Copies = Annotated[str, Option("--copies", help="collapse records of equal text into one candidate, or keep them.")]
 Exclude = Annotated[
@@ -57,6 +63,7 @@ IdField = Annotated[str | None, Option("--id-field", help="Field of the id.", sh
 GroupField = Annotated[str | None, Option("--group-field", help="Field of the source.", show_default="source")]
 TokensField = Annotated[str | None, Option("--tokens-field", help="Field of the tokens.", show_default="bytes / 4")]
 WeightField = Annotated[str | None, Option("--weight-field", help="Field that weighs the targets of a task.")]
+TargetWeights = Annotated[str, Option("--target-weights", help="uniform, or density: targets much alike share.")]
 TaskWeights = Annotated[str | None, Option("--task-weights", help="NAME=2,NAME=1.", show_default="equal")]
 OnError = Annotated[str, Option("--on-error", help="At an unusable record: fail, or skip and count it.")]
 Embeddings = Annotated[
@@ -70,6 +77,12 @@ TargetOption = Annotated[list[str] | None, Option("--target", help="Examples of 
 StoreOut = Annotated[Path, Option("--out", help="The store, made if it is not there.")]
 StoreFolder = Annotated[Path, Argument(metavar="STORE", help="Folder of the store.", show_default=False)]
 UnusedDays = Annotated[float | None, Option("--unused-days", min=0, help="Also encoders unused for so many days.")]
+Methods = Annotated[
+    list[str] | None,
+    Option("--methods", help="Those to compare, each with its settings: kde balanced:neighbors=30,sampling=top."),
+]
+Folds = Annotated[int, Option("--folds", help="The targets are split so; each part is held out once.")]
+Draws = Annotated[int, Option("--draws", help="How often they are split anew.")]
 Points = Annotated[int, Option("--points", min=2, max=1000, help="Rows of the table.")]
 Reach = Annotated[float, Option("--reach", min=1.0, help="How far beyond the strength that the size asks for.")]
 Folder = Annotated[Path, Argument(help="The folder of a run.")]

@@ -138,6 +138,8 @@ def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]
         "target": {**facts["target"], "tasks": [name for name in inputs.targets.tasks if name]},
         "encoder": facts["encoder"],
         "strength": {**facts["strength"], "effective_size": facts["effective_size"], "support": facts["support"]},
+        "trials": [asdict(trial) for trial in answer.trials],
+        "sampling": selection.drawn.sampling,
         "bandwidth": {"value": facts["bandwidth"], "why": facts["bandwidth_why"]},
         "transport_cost": answer.cost,
         "certificate": {

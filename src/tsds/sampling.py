@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tsds.transport.rows import Array
 
-Sampling = Literal["systematic", "top", "multinomial"]
+Sampling = Literal["systematic", "top", "multinomial", "shares"]
 Counts = NDArray[np.int64]
 
 

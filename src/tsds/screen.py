@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from rich.console import Console
@@ -27,6 +27,9 @@ from rich.text import Text
 
 from tsds.report.facts import Facts
 from tsds.stages import Listener
+
+if TYPE_CHECKING:
+    from tsds.compare.comparison import Comparison
 
 
 class Speed(ProgressColumn):
@@ -176,6 +179,16 @@ class Screen:
             cells += [f"{row['support']:,}", f"{row['effective_size']:,.0f}", f"{row['largest']:.2g}"]
             table.add_row(*cells, Text(shares), style=style)
         self._out.print(table)
+
+    def compared(self, found: Comparison, out: Path) -> None:
+        """Methods side by side, the best first."""
+        if self._json:
+            self._write({**found.to_json(), "out": str(out)})
+        elif not self._quiet:
+            from tsds.report.comparison import print_comparison
+
+            print_comparison(self._out, found)
+            self._out.print(Text.assemble(("Written to ", "bold"), f"{out}/: compare.json, compare.parquet"))
 
     def listing(self, lines: Mapping[str, str]) -> None:
         """Names with a line each."""

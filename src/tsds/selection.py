@@ -6,7 +6,7 @@ records -> embeddings -> neighbours -> density -> plan -> sample -> selection
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,14 @@ from tsds.embeddings.vectors import Rows
 from tsds.errors import BudgetError, InputError
 from tsds.inputs import Inputs, prepare
 from tsds.methods import Answer, Problem, method_named
+from tsds.near_duplicates import stand_ins
 from tsds.neighbors import NeighborSearch
 from tsds.records import Record
+from tsds.sampling import Sampling
 from tsds.settings import Settings
 from tsds.stages import Listener, Stage, Stages
 from tsds.strength import Strength
+from tsds.target_weights import shared_by_density
 from tsds.transport import RegularizationPath
 from tsds.transport.rows import Array
 
@@ -43,34 +46,69 @@ def run(
       BudgetError: if more is asked for than there is.
     """
     method = method_named(settings.method)
+    settings = settings.with_fixed(method.fixed)
     stages = Stages(listener)
     inputs = prepare(pool, target, settings, stages)
     try:
         size = examples_wanted(settings.budget, inputs)
-        found, wanted = inputs.candidates, inputs.targets
         search = neighbor_search(inputs, settings, stages)
-        bandwidth = choose_bandwidth(settings, inputs, search, stages) if method.weighs else None
-        problem = Problem(
-            pool=found.vectors,
-            copies=found.census.copies,
-            targets=wanted.vectors,
-            mu=wanted.mu,
-            metric=settings.metric,
-            strength=asked_strength(settings, size, reach),
-            bandwidth=bandwidth.value if bandwidth else 0.0,
-            largest_norm=found.largest_norm,
-            search=search,
-            seed=settings.seed,
-            stages=stages,
-        )
+        shared = settings.target_weights == "density"
+        bandwidth = choose_bandwidth(settings, inputs, search, stages) if method.weighs or shared else None
+        if shared and bandwidth is not None:
+            inputs.targets = shared_by_density(inputs.targets, bandwidth.value, settings.metric)
+        problem = problem_of(inputs, settings, size, search, bandwidth, stages, reach)
         with stages.stage("plan"):
             answer = method.select(problem)
         with stages.stage("draw"):
-            tokens = found.census.tokens[answer.rows]
-            drawn = draw(answer, settings.budget, size, tokens, settings.sampling, settings.seed)
+            answer, drawn = drawn_from(answer, problem, settings, method.sampling)
     finally:
         inputs.close()
     return Selection(settings, inputs, answer, drawn, size, bandwidth, list(stages.records.values()), stages.seconds)
+
+
+def problem_of(
+    inputs: Inputs,
+    settings: Settings,
+    size: int,
+    search: NeighborSearch,
+    bandwidth: Bandwidth | None,
+    stages: Stages,
+    reach: float = 1.0,
+) -> Problem:
+    """The problem that a method is given."""
+    found, wanted = inputs.candidates, inputs.targets
+    return Problem(
+        pool=found.vectors,
+        copies=found.census.copies,
+        targets=wanted.vectors,
+        mu=wanted.mu,
+        metric=settings.metric,
+        strength=asked_strength(settings, size, reach),
+        bandwidth=bandwidth.value if bandwidth else 0.0,
+        largest_norm=found.largest_norm,
+        search=search,
+        seed=settings.seed,
+        stages=stages,
+        size=size,
+        capacity=settings.capacity,
+        sampling=settings.sampling,
+        tokens=found.census.tokens,
+        target_tokens=wanted.tokens,
+        group=found.census.group,
+        texts=inputs.texts,
+    )
+
+
+def drawn_from(answer: Answer, problem: Problem, settings: Settings, default: Sampling) -> tuple[Answer, Drawn]:
+    """Draw from an answer as the user, the answer or the method would have it; near-duplicates are told apart first."""
+    sampling = settings.sampling or answer.sampling or default
+    if problem.bandwidth > 0 and answer.note is not None:
+        crowded = answer.density > problem.copies[answer.rows] * (1 + 1e-9)
+        leader = stand_ins(problem.pool, answer.rows, answer.distance, crowded, problem.bandwidth, problem.metric)
+        answer = replace(answer, leader=leader)
+    tokens = problem.tokens[answer.rows]
+    drawn = draw(answer, settings.budget, problem.size, tokens, sampling, problem.seed, problem.mu)
+    return answer, drawn
 
 
 def examples_wanted(budget: Size, inputs: Inputs) -> int:

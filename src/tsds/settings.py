@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,15 +12,17 @@ from tsds.budget import Size
 from tsds.embeddings.transforms import Transform
 from tsds.errors import InputError
 from tsds.records import TextSpec
+from tsds.sampling import Sampling
 from tsds.suggestions import nearest_name
 from tsds.transport.penalty import DEFAULT_SCALE
 
 _CHOICES = {
     "metric": ("l2", "cosine"),
-    "sampling": ("systematic", "top", "multinomial"),
+    "sampling": (None, "systematic", "top", "multinomial", "shares"),
     "copies": ("collapse", "keep"),
     "on_error": ("fail", "skip"),
     "store_precision": ("float16", "float32", "int8"),
+    "target_weights": ("uniform", "density"),
 }
 
 
@@ -32,11 +35,12 @@ class Settings:
     """
 
     size: str | int | float
-    method: str = "kde"
+    method: str = "auto"
     alpha: float | None = None
     scale: float | None = None
     neighbors: float | None = None
     effective_size: float | None = None
+    capacity: float | None = None
     bandwidth: float | Literal["auto"] = "auto"
     metric: Literal["l2", "cosine"] = "l2"
     encoder: Any = "hash"
@@ -44,7 +48,7 @@ class Settings:
     device: str = "auto"
     store: Path | None = None
     store_precision: Literal["float16", "float32", "int8"] = "float16"
-    sampling: Literal["systematic", "top", "multinomial"] = "systematic"
+    sampling: Sampling | None = None
     seed: int = 0
     copies: Literal["collapse", "keep"] = "collapse"
     on_error: Literal["fail", "skip"] = "fail"
@@ -54,6 +58,7 @@ class Settings:
     group_field: str | None = None
     tokens_field: str | None = None
     weight_field: str | None = None
+    target_weights: Literal["uniform", "density"] = "uniform"
     task_weights: dict[str, float] = field(default_factory=dict)
     exclude: Any = None
     embeddings: Any = None
@@ -70,8 +75,11 @@ class Settings:
             raise InputError(f"{flags} exclude each other", remedy="give one of them, or none for auto")
         if self.scale is not None and self.alpha is None:
             raise InputError("--scale means nothing without --alpha", remedy="give --alpha too")
+        if self.method == "auto" and (asked or self.capacity is not None):
+            # A strength is the paper's, a capacity the balanced plan's: with one given nothing is left to choose.
+            object.__setattr__(self, "method", "kde" if asked else "balanced")
         self._in_range("alpha", 0 <= (self.alpha or 0) <= 1, "a number from 0 (diverse) to 1 (aligned)")
-        for name in ("scale", "neighbors", "effective_size"):
+        for name in ("scale", "neighbors", "effective_size", "capacity"):
             value = getattr(self, name)
             self._in_range(name, value is None or 0 < value < math.inf, "a positive number")
         h = self.bandwidth
@@ -79,7 +87,7 @@ class Settings:
             "bandwidth", h == "auto" or (isinstance(h, (int, float)) and 0 <= h < math.inf), "auto, or 0 and up"
         )
         self._in_range("seed", self.seed >= 0, "a whole number, 0 and up")
-        if self.sampling != "systematic" and self.budget.kind == "tokens" and self.sampling == "multinomial":
+        if self.budget.kind == "tokens" and self.sampling == "multinomial":
             raise InputError(
                 "multinomial sampling and a size in tokens exclude each other", remedy="--sampling systematic"
             )
@@ -88,6 +96,18 @@ class Settings:
                 raise InputError(f"the weight of task {name!r} is {weight}", remedy="weights are not negative")
         if (self.embeddings is None) != (self.target_embeddings is None):
             raise InputError("embeddings are given for one of pool and target only", remedy="give both")
+
+    def with_fixed(self, fixed: Mapping[str, Any]) -> Settings:
+        """These settings with those that are part of the method.
+
+        Raises:
+          InputError: if one of them was asked for with another value.
+        """
+        for name, value in fixed.items():
+            if getattr(self, name) not in (value, _DEFAULTS[name]):
+                flag = "--" + name.replace("_", "-")
+                raise InputError(f"method {self.method} has {flag} {value}", remedy=f"leave out {flag}")
+        return replace(self, **fixed)
 
     def _in_range(self, name: str, fine: bool, wanted: str) -> None:
         if not fine:
@@ -113,4 +133,10 @@ class Settings:
 def check_choice(name: str, value: object) -> None:
     """Raise InputError if a setting that has few values has another."""
     if value not in _CHOICES[name]:
-        raise InputError(f"unknown {name.replace('_', ' ')} {value!r}", remedy=nearest_name(str(value), _CHOICES[name]))
+        raise InputError(
+            f"unknown {name.replace('_', ' ')} {value!r}",
+            remedy=nearest_name(str(value), [one for one in _CHOICES[name] if one]),
+        )
+
+
+_DEFAULTS = {one.name: one.default for one in fields(Settings)}

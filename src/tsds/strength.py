@@ -20,11 +20,10 @@ from tsds.transport import Plan, RegularizationPath, penalty_from_alpha, solve
 from tsds.transport.path import numbered
 from tsds.transport.penalty import DEFAULT_SCALE
 from tsds.transport.rows import Array
+from tsds.weights import KnownWeights, Weigh
 
 #: Entries of all lists together beyond which the lists would fill the memory.
 LARGEST_LISTS = 1 << 27
-
-Weigh = Callable[[NDArray[np.int64]], Array]  # rows of the pool to their weights copies / rho
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def find_plan(search: NeighborSearch, weigh: Weigh, strength: Strength, mu: Arra
         distance that every target would need a large share of a large pool.
     """
     n, m = len(search.pool), len(mu)
-    known = _Known(n)
+    known = KnownWeights(n)
     k = min(n, _first_guess(search, strength, mu))
     while True:
         indices, distances = search.fetch(k)
@@ -158,7 +157,7 @@ def _first_guess(search: NeighborSearch, strength: Strength, mu: Array) -> int:
 def _weighed(
     indices: NDArray[np.int64],
     distances: Array,
-    known: _Known,
+    known: KnownWeights,
     weigh: Weigh,
     strength: Strength,
     mu: Array,
@@ -240,34 +239,3 @@ def _finish(path: RegularizationPath, strength: Strength, s: float | None) -> So
     else:
         why = f"the smallest s for which {strength.size:.0f} can be drawn without replacement"
     return Solution(plan, path, why, capped)
-
-
-class _Known:
-    """The weights that have been asked for so far, by row."""
-
-    def __init__(self, n: int) -> None:
-        self._weights: Array = np.zeros(n)  # zero: not known; pages that are not written take no memory
-
-    def look_up(self, indices: NDArray[np.int64]) -> tuple[Array, NDArray[np.bool_]]:
-        """Weights of listed candidates (one where not known, zero where missing), and which are not known."""
-        listed = indices >= 0
-        weights = np.where(listed, self._weights[indices], 0.0)
-        unknown = listed & (weights == 0)
-        weights[unknown] = 1.0
-        return weights, unknown
-
-    def learn(self, rows: NDArray[np.int64], weights: Array) -> None:
-        """Remember the weights of rows that were not known."""
-        self._weights[rows] = weights
-
-    def proven(self, indices: NDArray[np.int64], weights: Array, unknown: NDArray[np.bool_]) -> float:
-        """A lower bound on W, the weight of the whole pool: what the candidates of known weight weigh together.
-
-        Exact where every candidate is known. Where nothing is known yet the guess of one for what is listed is all
-        there is; it is gone as soon as it matters.
-        """
-        if unknown[indices >= 0].all():
-            listed = np.zeros(len(self._weights), bool)
-            listed[indices[indices >= 0]] = True
-            return float(np.count_nonzero(listed))
-        return max(float(self._weights.sum()), float(weights.sum(axis=1).max()))

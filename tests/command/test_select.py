@@ -57,7 +57,7 @@ def test_what_it_writes(data: tuple[Path, Path], tmp_path: Path) -> None:
     run = json.loads((out / "run.json").read_bytes())
     assert run["size"] == {**run["size"], "asked": "10%", "wanted": 40, "chosen": 40}
     assert run["certificate"]["exact"] is True
-    assert run["settings"]["method"] == "kde" and run["seed"] == 0
+    assert run["settings"]["method"] == "auto" and run["seed"] == 0
     assert run["inputs"]["pool"][0]["sha256"] == hashlib.sha256(pool.read_bytes()).hexdigest()
     assert run["selected"]["sha256"] == hashlib.sha256((out / "selected.jsonl").read_bytes()).hexdigest()
     assert {"search", "density", "encode"} <= {stage["name"] for stage in run["stages"]}

@@ -40,7 +40,7 @@ def test_a_column_is_the_matrix_it_holds(tmp_path: Path, kind: Any) -> None:
 def test_select_with_columns(tmp_path: Path) -> None:
     pool, target = write(tmp_path / "p.parquet", pa.list_(pa.float64())), ROWS[:4] + 0.01
     aim = write(tmp_path / "t.parquet", pa.list_(pa.float64()), rows=target)
-    options: dict[str, Any] = {"size": 9, "bandwidth": 0.1}
+    options: dict[str, Any] = {"size": 9, "bandwidth": 0.1, "method": "kde"}
     chosen = tsds.select(texts(250), texts(4, seed=1), embeddings=f"{pool}:vector", target_embeddings=aim, **options)
     assert (chosen.indices == tsds.select(ROWS, target, **options).indices).all()
 

@@ -74,7 +74,7 @@ def test_prompts_go_to_their_role(tmp_path: Path) -> None:
 def test_select_with_a_real_model_from_the_command(tmp_path: Path) -> None:
     pool = write_jsonl(tmp_path / "pool.jsonl", [{"text": text} for text in texts(12) + TEXTS])
     target = write_jsonl(tmp_path / "target.jsonl", [{"text": "The bank lowers interest rates."}])
-    options = ["--encoder", f"sentence:{MODEL}", "--size", "2", "--bandwidth", "0.1", "--json"]
+    options = ["--encoder", f"sentence:{MODEL}", "--size", "2", "--bandwidth", "0.1", "--method", "kde", "--json"]
     for _ in range(2):
         done = subprocess.run(
             [

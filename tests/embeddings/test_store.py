@@ -224,7 +224,7 @@ def test_select_takes_vectors_from_the_store(tmp_path: Path, monkeypatch: pytest
     tally = tmp_path / "tally"
     monkeypatch.setenv("TSDS_STORE", str(tmp_path / "default"))
     monkeypatch.setenv("TSDS_TEST_COUNT", str(tally))
-    options: dict[str, Any] = {"size": 5, "encoder": SPEC, "bandwidth": 0.1}
+    options: dict[str, Any] = {"size": 5, "encoder": SPEC, "bandwidth": 0.1, "method": "kde"}
     pool, target = texts(60), texts(3, first=100)
     first = tsds.select(pool, target, **options)
     tally.unlink()
@@ -239,12 +239,12 @@ def test_a_function_without_a_fingerprint(tmp_path: Path) -> None:
     def plain(given: Sequence[str]) -> Any:
         return slow.vectors(given)
 
-    chosen = tsds.select(texts(20), texts(2), size=3, encoder=plain)
+    chosen = tsds.select(texts(20), texts(2), size=3, method="kde", encoder=plain)
     assert len(chosen) == 3 and "plain" in chosen.inputs.encoder
     with pytest.raises(InputError, match="fingerprint"):
-        tsds.select(texts(20), texts(2), size=3, encoder=plain, store=tmp_path / "s")
+        tsds.select(texts(20), texts(2), size=3, method="kde", encoder=plain, store=tmp_path / "s")
     with pytest.raises(InputError, match="wanted: an array of"):
-        tsds.select(texts(20), texts(2), size=3, encoder=lambda given: np.zeros(3))
+        tsds.select(texts(20), texts(2), size=3, method="kde", encoder=lambda given: np.zeros(3))
     for spec, why in (("python:no.such:f", "can't be imported"), ("python:json:nothing", "no function")):
         with pytest.raises(InputError, match=why):
-            tsds.select(texts(20), texts(2), size=3, encoder=spec)
+            tsds.select(texts(20), texts(2), size=3, method="kde", encoder=spec)

@@ -86,7 +86,7 @@ def test_what_makes_no_sense_is_refused(text: str, why: str) -> None:
 
 def test_select_in_the_subspace_of_the_targets(tmp_path: Path) -> None:
     """Given vectors: as a selection of vectors that were mapped beforehand. Texts: it runs, and a page tells."""
-    options: dict[str, Any] = {"size": 20, "bandwidth": 0.2}
+    options: dict[str, Any] = {"size": 20, "bandwidth": 0.2, "method": "kde"}
     direct = tsds.select(POOL, TARGETS, transform="target-subspace:2,normalize", **options)
     pool, targets = mapped("target-subspace:2,normalize")
     assert (direct.indices == tsds.select(pool, targets, **options).indices).all()

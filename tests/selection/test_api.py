@@ -52,7 +52,7 @@ def test_weights_serve_a_sampler_and_agree_with_the_table() -> None:
 
 
 def test_the_path_answers_other_strengths_without_another_search() -> None:
-    chosen = tsds.select(POOL, TARGET, size=25)
+    chosen = tsds.select(POOL, TARGET, size=25, method="kde")
     point = chosen.path.at(neighbors=chosen.answer.neighbors)
     assert point.support == len(chosen.rows)
     assert point.transport_cost == pytest.approx(chosen.answer.cost)

@@ -59,3 +59,17 @@ def _beside(a, b):  # type: ignore[no-untyped-def]
     from scipy.sparse import hstack
 
     return hstack([a, b])
+
+
+def balanced_optimum(d: Array, w: Array, size: float, neighbors: float | None, mu: Array) -> float:
+    """min <gamma, d> with row sums mu, column sums <= w / size, gamma_ij <= mu_i w_j / neighbors; NaN if infeasible."""
+    m, n = d.shape
+    cells = np.arange(m * n)
+    equal = coo_matrix((np.ones(m * n), (cells // n, cells)), shape=(m, m * n))
+    columns = coo_matrix((np.ones(m * n), (cells % n, cells)), shape=(n, m * n))
+    upper = np.full(m * n, np.inf) if neighbors is None else (mu[:, None] * w / neighbors).ravel()
+    found = linprog(
+        d.ravel(), A_ub=columns.tocsr(), b_ub=w / size, A_eq=equal.tocsr(), b_eq=mu,
+        bounds=np.column_stack([np.zeros(m * n), upper]), method="highs-ipm",
+    )  # fmt: skip
+    return float(found.fun) if found.status == 0 else float("nan")

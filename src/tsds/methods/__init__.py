@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from tsds.errors import InputError
-from tsds.methods import kde, tv, uniform
-from tsds.methods.problem import Answer, DensityNote, Problem, answer
+from tsds.methods import auto, balanced, kde, tv, uniform
+from tsds.methods.baselines import (
+    dsir,
+    lengths,
+    mmd,
+    nearest,
+    round_robin,
+    semdedup,
+    stratified,
+    topk,
+    uniformly,
+)
+from tsds.methods.problem import Answer, DensityNote, Problem, Trial, answer
+from tsds.sampling import Sampling
 from tsds.suggestions import nearest_name
 
-__all__ = ["METHODS", "Answer", "DensityNote", "Method", "Problem", "answer", "method_named"]
+__all__ = ["METHODS", "Answer", "DensityNote", "Method", "Problem", "Trial", "answer", "method_named"]
 
 
 @dataclass(frozen=True)
@@ -21,19 +34,49 @@ class Method:
       line: what it does, in one line.
       select: the method.
       weighs: whether it uses the density, and with it a bandwidth.
+      sampling: where the user asks for none.
+      fixed: settings that are part of the method; to ask for another value is an error.
     """
 
     line: str
     select: Callable[[Problem], Answer]
     weighs: bool = False
+    sampling: Sampling = "systematic"
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
 METHODS: dict[str, Method] = {
+    "auto": Method(
+        "balanced, with the strength and the sampling that serve held-out targets best", auto.select, True, "shares"
+    ),
+    "balanced": Method(
+        "optimal transport in which no candidate counts for more than one example, so that hubs collect nothing",
+        balanced.select,
+        True,
+        "shares",
+    ),
     "kde": Method("optimal transport in which near-duplicates share one example's weight (KNN-KDE)", kde.select, True),
     "uniform": Method(
         "optimal transport in which every distinct candidate weighs the same (KNN-Uniform)", uniform.select
     ),
+    "kde-published": Method(
+        "kde as published for continued pretraining: alpha 0.6, C 5, h 0.1, drawn with replacement",
+        kde.select,
+        True,
+        fixed={"alpha": 0.6, "scale": 5.0, "bandwidth": 0.1, "sampling": "multinomial"},
+    ),
     "tv": Method("each target's nearest candidate, plus a floor for all hardly farther (KNN-TV)", tv.select),
+    "round-robin": Method("targets take turns, each its nearest candidate that is still there", round_robin.select),
+    "semdedup+round-robin": Method(
+        "round-robin that leaves out near-duplicates of what was taken", semdedup.select, True
+    ),
+    "nearest": Method("the candidates nearest to any target", nearest.select),
+    "topk": Method("the candidates of largest mean similarity to the targets", topk.select),
+    "mmd": Method("greedy matching of the kernel mean of the targets", mmd.select),
+    "dsir": Method("importance resampling on hashed n-grams of the texts", dsir.select),
+    "random": Method("every candidate with the same chance", uniformly.select),
+    "random-stratified": Method("at random, the same number from every source", stratified.select),
+    "random-length": Method("at random, with the lengths of the targets", lengths.select),
 }
 
 

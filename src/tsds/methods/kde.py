@@ -13,7 +13,7 @@ from tsds.transport.rows import Array
 
 def select(problem: Problem) -> Answer:
     """Transport with the weights 1 / rho, the densities computed only where a candidate can get mass."""
-    weights = KernelWeights(problem)
+    weights = KernelWeights.of(problem)
     with problem.stages.stage("search", len(problem.pool)):
         solution = find_plan(problem.search, weights, problem.strength, problem.mu)
     return answer(
@@ -38,8 +38,28 @@ class KernelWeights:
         self._rho: list[Array] = []
         self._exact, self._recall, self._recall_pairs, self._pairs = True, 1.0, 0, 0
 
+    @classmethod
+    def of(cls, problem: Problem) -> KernelWeights:
+        """The weights of this pool at this bandwidth, with what earlier problems on it have asked for."""
+        name = f"densities at {problem.bandwidth!r}"
+        if name not in problem.shared:
+            problem.shared[name] = cls(problem)
+        found: KernelWeights = problem.shared[name]
+        return found
+
     def __call__(self, rows: Rows) -> Array:
         """Weights of these rows of the pool, in (0, 1]."""
+        known, rho = self.known()
+        at = np.minimum(np.searchsorted(known, rows), max(len(known) - 1, 0))
+        new = known[at] != rows if len(known) else np.ones(len(rows), bool)
+        weights = np.empty(len(rows))
+        weights[~new] = self._problem.copies[rows[~new]] / rho[at[~new]] if len(known) else 0.0
+        if new.any():
+            weights[new] = self._weigh(rows[new])
+        return weights
+
+    def _weigh(self, rows: Rows) -> Array:
+        """Weights of rows that were not asked for before."""
         problem = self._problem
         copies = problem.copies[rows].astype(np.float64)
         if problem.bandwidth == 0:
@@ -72,9 +92,11 @@ class KernelWeights:
 
     def known(self) -> tuple[Rows, Array]:
         """The rows weighed so far, ascending, and their densities."""
-        rows = np.concatenate(self._rows)
-        order = np.argsort(rows)
-        return rows[order], np.concatenate(self._rho)[order]
+        if len(self._rows) > 1:
+            rows = np.concatenate(self._rows)
+            order = np.argsort(rows)
+            self._rows, self._rho = [rows[order]], [np.concatenate(self._rho)[order]]
+        return (self._rows[0], self._rho[0]) if self._rows else (np.empty(0, np.int64), np.empty(0))
 
     def note(self) -> DensityNote:
         """How they came about."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +12,22 @@ from numpy.typing import NDArray
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Rows, Vectors
 from tsds.neighbors import NeighborSearch
+from tsds.sampling import Sampling
+from tsds.shares import Edges
 from tsds.stages import Stages
 from tsds.strength import Strength
 from tsds.transport import Plan, RegularizationPath
 from tsds.transport.rows import Array
+
+
+class Texts(Protocol):
+    """The texts behind the vectors, read again when asked for."""
+
+    def pool(self) -> Iterator[list[str]]:
+        """The candidates' texts, in batches."""
+
+    def targets(self) -> list[str]:
+        """The targets' texts."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,14 @@ class Problem:
       search: of the targets in the pool, shared with whoever asked it before.
       seed: of whatever is drawn.
       stages: where time is recorded.
+      size: B, how many examples are wanted; for a size in tokens, about how many.
+      capacity: S, how many effective candidates must share the mass (balanced); the size if None.
+      sampling: as asked for; None leaves it to the method.
+      tokens: [n], lengths of the candidates.
+      target_tokens: [m], of the targets.
+      group: [n], index of each candidate's source, -1 where it has none.
+      texts: the texts of pool and targets, for methods that read them; None where there are none.
+      shared: what methods found out about the pool, for the next problem on the same pool and bandwidth.
     """
 
     pool: Vectors
@@ -45,6 +67,14 @@ class Problem:
     search: NeighborSearch
     seed: int
     stages: Stages
+    size: int
+    capacity: float | None
+    sampling: Sampling | None
+    tokens: NDArray[np.int64]
+    target_tokens: NDArray[np.int64]
+    group: NDArray[np.int32]
+    texts: Texts | None
+    shared: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -75,6 +105,25 @@ class DensityNote:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """One setting that was tried on held-out targets.
+
+    Attributes:
+      neighbors: s.
+      sampling: of the size asked for.
+      cost: mean over the folds of the transport cost from held-out targets to the selection.
+      error: standard error of its difference to the best setting, over the folds; zero for the best.
+      chosen: whether it was taken.
+    """
+
+    neighbors: float
+    sampling: Sampling
+    cost: float
+    error: float
+    chosen: bool
+
+
+@dataclass(frozen=True)
 class Answer:
     """Probabilities for the candidates with mass, and where they come from.
 
@@ -97,6 +146,10 @@ class Answer:
       capped: whether the path ended before what was asked for.
       path: the regularization path; None where the method has none.
       note: how the densities came about; None where the method uses none.
+      sampling: that goes with it, where the user asks for none; None leaves it to the method's default.
+      trials: settings tried on held-out targets, if any were.
+      leader: [q], position of the near-duplicate that stands for each candidate, itself for most.
+      edges: where the plan has mass; None for methods without a plan.
     """
 
     rows: Rows
@@ -117,6 +170,10 @@ class Answer:
     capped: bool = False
     path: RegularizationPath | None = field(default=None, repr=False)
     note: DensityNote | None = None
+    sampling: Sampling | None = None
+    trials: tuple[Trial, ...] = ()
+    leader: NDArray[np.int64] | None = None
+    edges: Edges | None = field(default=None, repr=False)
 
 
 def answer(
@@ -163,4 +220,5 @@ def answer(
         capped=capped,
         path=path,
         note=note,
+        edges=Edges(i, at, mass, d),
     )

@@ -14,7 +14,7 @@ from tsds.transport.rows import Array, PenaltyCurve, check_rows, penalty_curve, 
 from tsds.transport.total_variation import total_variation_is_certified, total_variation_mass
 
 Regularizer = Literal["kde", "uniform", "tv"]
-Regime = Literal["nearest", "half", "whole", "tv"]
+Regime = Literal["nearest", "half", "whole", "tv", "balanced"]
 
 #: Sums of the same weights in another order differ by this much, relatively; no more.
 ROUNDING = 1e-12
@@ -30,7 +30,7 @@ class Plan:
       penalty: the lambda it was solved for, or the largest for which the given s is optimal.
       cost: <gamma, d>, the transport cost.
       regime: "nearest" (s below half the pool's weight), "half" (exactly half), "whole" (every candidate by its
-        weight) or "tv".
+        weight), "tv" or "balanced".
       exact: whether this is proven to be the optimum over all candidates, listed or not.
       reason: what the proof rests on, or what is missing.
     """

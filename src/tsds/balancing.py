@@ -1,0 +1,113 @@
+"""A balanced plan over a whole pool: lists grow and candidates are weighed until the plan is proven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.neighbors import NeighborSearch
+from tsds.strength import LARGEST_LISTS
+from tsds.transport.balanced import BalancedPlan, balanced_plan
+from tsds.transport.rows import Array
+from tsds.weights import KnownWeights, Weigh
+
+#: Candidates are weighed before they get mass if they would at a price so much higher, as a share of how far a target
+#: reaches: one pass over the pool then weighs those that the next plan turns to.
+_HEADROOM = 0.25
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """A balanced plan and the lists it is on.
+
+    Attributes:
+      plan: gamma, with prices and gap.
+      indices, distances, weights: [m, k], the lists; a candidate of unknown weight counts as one and has no mass.
+      exact: whether nothing outside the lists can matter.
+    """
+
+    plan: BalancedPlan
+    indices: NDArray[np.int64]
+    distances: Array
+    weights: Array
+    exact: bool
+
+    @property
+    def reason(self) -> str:
+        """What the proof rests on, or what is missing."""
+        if self.exact:
+            return f"relative gap {self.plan.gap:.1e} to a dual bound that holds for candidates beyond the lists too"
+        return f"{len(self.plan.short):,} targets need candidates beyond the longest lists that fit"
+
+
+def find_balanced(
+    search: NeighborSearch,
+    weigh: Weigh,
+    size: float,
+    neighbors: float | None,
+    mu: Array,
+    *,
+    largest: int = LARGEST_LISTS,
+) -> Balanced:
+    """Fetch, weigh and solve until the plan is proven.
+
+    Args:
+      search: the targets' neighbour search.
+      weigh: rows of the pool to weights; called once for each row that matters.
+      size: S, how many effective candidates must share the mass.
+      neighbors: s, effective neighbours of each target; no bound if None.
+      mu: [m], the targets' masses.
+      largest: entries of all lists together beyond which they don't grow.
+
+    Raises:
+      ValueError: when the whole pool can't hold the mass.
+    """
+    n, m = len(search.pool), len(mu)
+    known = KnownWeights(n)
+    k = min(n, int(max(4 * size / m, 2 * (neighbors or 0))) + 64)
+    start: tuple[NDArray[np.int64], Array] | None = None
+    while True:
+        indices, distances = search.fetch(k)
+        complete = indices.shape[1] == n and bool((indices >= 0).all())
+        solved = _weighed(indices, distances, known, weigh, size, neighbors, mu, complete, start)
+        if complete or not len(solved.plan.short):
+            return Balanced(solved.plan, indices, distances, solved.weights, exact=True)
+        k = min(n, 2 * k)
+        if m * k > largest:
+            return Balanced(solved.plan, indices, distances, solved.weights, exact=False)
+        start = solved.plan.candidates, solved.plan.price
+
+
+@dataclass(frozen=True)
+class _Solved:
+    plan: BalancedPlan
+    weights: Array
+
+
+def _weighed(
+    indices: NDArray[np.int64],
+    distances: Array,
+    known: KnownWeights,
+    weigh: Weigh,
+    size: float,
+    neighbors: float | None,
+    mu: Array,
+    complete: bool,
+    start: tuple[NDArray[np.int64], Array] | None,
+) -> _Solved:
+    """The plan on these lists with the weights of all candidates that have mass."""
+    while True:
+        weights, unknown = known.look_up(indices)
+        plan = balanced_plan(
+            distances, weights, indices, size, neighbors=neighbors, target_weights=mu, complete=complete, start=start
+        )
+        # Unknown weights count as one, the most they can be: who has no mass now may have it once others weigh less.
+        if not (unknown & (plan.mass > 0)).any():
+            return _Solved(plan, weights)
+        reach = plan.row_price - distances[:, 0]
+        near = unknown & (distances <= (plan.row_price + _HEADROOM * reach)[:, None])
+        rows = np.unique(indices[near | (unknown & (plan.mass > 0))])
+        known.learn(rows, weigh(rows))
+        start = plan.candidates, plan.price

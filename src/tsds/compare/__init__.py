@@ -1,0 +1,1 @@
+"""Several methods side by side, measured on targets that none of them has seen."""

@@ -1,0 +1,162 @@
+"""`tsds compare`: the same pool, targets, embedding and search for every method; folds held out in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tsds.bandwidth import Bandwidth
+from tsds.compare.cells import Bench, Cell, Contender, overlaps
+from tsds.compare.measures import MEASURES
+from tsds.compare.statistics import Interval
+from tsds.errors import InputError
+from tsds.inputs import prepare
+from tsds.selection import choose_bandwidth, examples_wanted, neighbor_search
+from tsds.settings import Settings
+from tsds.stages import Listener, Stages
+from tsds.target_weights import shared_by_density
+
+#: Neighbours a target that the shared search brings, at least.
+_ROOM = 512
+#: What is compared where nothing is said: all that need no sources and no texts.
+DEFAULT = [
+    "auto", "balanced", "kde", "uniform", "kde-published", "round-robin", "semdedup+round-robin", "nearest", "topk",
+    "mmd", "random", "random-length",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Methods measured on held-out targets.
+
+    Attributes:
+      names: of the contenders, as given.
+      cells: all of them.
+      size, folds, draws: as used.
+      bandwidth: of near-duplicates.
+    """
+
+    names: list[str]
+    cells: list[Cell]
+    size: int
+    folds: int
+    draws: int
+    bandwidth: Bandwidth
+
+    def values(self, name: str, measure: str) -> dict[tuple[int, int], float]:
+        """A measure of a contender, by draw and fold."""
+        return {(c.draw, c.fold): c.values[measure] for c in self.cells if c.contender == name}
+
+    def interval(self, name: str, measure: str) -> Interval:
+        """Its mean and interval."""
+        return Interval.of(np.array(list(self.values(name, measure).values())))
+
+    @property
+    def best(self) -> str:
+        """The contender of the least held-out cost."""
+        return min(self.names, key=lambda name: self.interval(name, "cost").mean)
+
+    def behind(self, name: str, other: str | None = None) -> Interval:
+        """Paired differences of the held-out cost to another contender's, by default the best one's."""
+        mine, theirs = self.values(name, "cost"), self.values(other or self.best, "cost")
+        return Interval.of(np.array([mine[at] - theirs[at] for at in mine if at in theirs]))
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a contender, the best first."""
+        rows = []
+        for name in sorted(self.names, key=lambda name: self.interval(name, "cost").mean):
+            rows.append(
+                {
+                    "method": name,
+                    "metrics": {measure: asdict(self.interval(name, measure)) for measure in MEASURES},
+                    "behind": asdict(self.behind(name)),
+                    "groups": self._groups(name),
+                }
+            )
+        return rows
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it but the chosen rows."""
+        return {
+            "size": self.size,
+            "folds": self.folds,
+            "draws": self.draws,
+            "bandwidth": asdict(self.bandwidth),
+            "measures": {name: asdict(measure) for name, measure in MEASURES.items()},
+            "methods": self.table(),
+            "names": self.names,
+            "overlap": overlaps(self.cells, self.names),
+        }
+
+    def _groups(self, name: str) -> dict[str, float]:
+        mine = [cell.groups for cell in self.cells if cell.contender == name]
+        groups = sorted({group for one in mine for group in one})
+        mean = {group: float(np.mean([one.get(group, 0.0) for one in mine])) for group in groups}
+        return dict(sorted(mean.items(), key=lambda item: -item[1]))
+
+
+def compare(
+    pool: Any,
+    target: Any,
+    settings: Settings,
+    methods: Sequence[str] | None = None,
+    *,
+    folds: int = 5,
+    draws: int = 1,
+    listener: Listener | None = None,
+    done: Iterable[Cell] = (),
+    on_cell: Callable[[Cell], None] = lambda cell: None,
+) -> Comparison:
+    """Measure methods on folds of the targets that they have not seen.
+
+    Args:
+      pool, target, settings: as for a selection; the settings are common to all methods.
+      methods: names, each with settings of its own if wanted: "balanced:neighbors=30,sampling=top".
+      folds: the targets are split so; each part is held out once.
+      draws: how often they are split anew, with another seed for what is drawn.
+      done: cells that are known already.
+      on_cell: told of each new cell.
+
+    Raises:
+      InputError: on unusable input, unknown methods, or fewer targets than folds.
+    """
+    names = list(methods or DEFAULT)
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"method {name!r} is named twice", remedy="name it once")
+    contenders = [Contender.parse(name, settings) for name in names]
+    if folds < 2 or draws < 1:
+        raise InputError(f"{folds} folds and {draws} draws", remedy="two folds and one draw at least")
+    stages = Stages(listener)
+    inputs = prepare(pool, target, settings, stages)
+    try:
+        m = len(inputs.targets.mu)
+        if m < folds:
+            raise InputError(f"{m} targets can't be split into {folds} folds", remedy="fewer --folds or more targets")
+        size = examples_wanted(settings.budget, inputs)
+        search = neighbor_search(inputs, settings, stages)
+        with stages.stage("search", len(inputs.candidates.vectors)):
+            search.rough(min(len(inputs.candidates.vectors), max(_ROOM, 8 * size // m)))
+        bandwidth = choose_bandwidth(settings, inputs, search, stages)
+        if settings.target_weights == "density":
+            inputs.targets = shared_by_density(inputs.targets, bandwidth.value, settings.metric)
+        bench = Bench(inputs, settings, size, search, bandwidth)
+        known = {(cell.contender, cell.draw, cell.fold): cell for cell in done}
+        cells = []
+        with stages.stage("compare", len(contenders) * folds * draws) as advance:
+            for draw in range(draws):
+                of = bench.folds(draw, folds)
+                for fold in range(folds):
+                    for contender in contenders:
+                        cell = known.get((contender.name, draw, fold))
+                        if cell is None:
+                            cell = bench.cell(contender, draw, fold, of)
+                            on_cell(cell)
+                        cells.append(cell)
+                        advance(1)
+    finally:
+        inputs.close()
+    return Comparison(names, cells, size, folds, draws, bench.bandwidth)

@@ -1,0 +1,49 @@
+"""Means, intervals and paired differences over folds and draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsds.transport.rows import Array
+
+#: 97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom.
+_T95 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its standard error and 95 % interval (Student's t over the cells).
+
+    Folds of one draw share targets, so that cells are not quite independent and the interval is a little narrow.
+    """
+
+    mean: float
+    error: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Array) -> Interval:
+        """Of [cells]; the interval of one value is that value."""
+        mean = float(np.mean(values))
+        if len(values) < 2:
+            return cls(mean, 0.0, mean, mean)
+        error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
+        reach = t95(len(values) - 1) * error
+        return cls(mean, error, mean - reach, mean + reach)
+
+
+def t95(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t.
+
+    Beyond the table by the first terms of its expansion around the normal quantile, right to four digits.
+    """
+    if freedom <= len(_T95):
+        return _T95[freedom - 1]
+    z = 1.959964
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)

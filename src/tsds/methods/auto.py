@@ -1,0 +1,168 @@
+"""auto: a balanced plan whose strength and sampling are chosen by what holds for targets that it has not seen.
+
+The targets are split into folds. For each setting a selection of the size asked for is made from the others, and the
+transport cost from those held out to that selection is measured (transport/between.py). Of the settings within one
+standard error of the best, the nearest to the default is taken. One search serves all of it, and what is weighed is
+weighed once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.balancing import find_balanced
+from tsds.embeddings.vectors import Rows
+from tsds.methods.balanced import balanced_answer, default_neighbors, solve
+from tsds.methods.kde import KernelWeights
+from tsds.methods.problem import Answer, Problem, Trial
+from tsds.near_duplicates import stand_ins
+from tsds.neighbors import NeighborSearch, from_squares, unit_rows
+from tsds.parallel import map_ordered
+from tsds.sampling import Sampling
+from tsds.shares import Edges, Massed, choose
+from tsds.transport.between import transport_cost_between
+from tsds.transport.rows import Array
+
+#: Strengths tried, times the default one, and samplings (benchmarks/ablations.py).
+FACTORS = (1 / 3, 1.0, 3.0)
+SAMPLINGS: tuple[Sampling, ...] = ("shares", "top")
+FOLDS = 5
+#: Fewer targets are not split; more are not needed to choose; and so many chosen records are measured.
+LEAST_TARGETS, MOST_TARGETS, MOST_CHOSEN = 10, 300, 1000
+
+
+def select(problem: Problem) -> Answer:
+    """A balanced plan with the settings that serve held-out targets best."""
+    default = default_neighbors(problem.size)
+    weights = KernelWeights.of(problem)
+    with problem.stages.stage("search", len(problem.pool)):
+        found = solve(problem, weights, default)
+    if len(problem.mu) < LEAST_TARGETS:
+        why = f"a twentieth of the size: {len(problem.mu)} targets are too few to hold some out"
+        return balanced_answer(problem, found, weights, default, why)
+    with problem.stages.stage("try settings on held-out targets"):
+        trials = try_settings(problem, weights)
+    best = next(trial for trial in trials if trial.chosen)
+    if best.neighbors != default:
+        with problem.stages.stage("search", len(problem.pool)):
+            found = solve(problem, weights, best.neighbors)
+    why = f"of {len(trials)} settings tried on held-out targets, within one standard error of the best"
+    answer = balanced_answer(problem, found, weights, best.neighbors, why)
+    return replace(answer, sampling=best.sampling, trials=tuple(trials))
+
+
+def try_settings(problem: Problem, weights: KernelWeights) -> list[Trial]:
+    """Every setting with its cost on held-out targets, the one to take marked."""
+    rng = np.random.default_rng([problem.seed, 2])
+    m = len(problem.mu)
+    used = np.sort(rng.choice(m, min(m, MOST_TARGETS), replace=False))
+    fold = _folds(problem.search.targets[used], rng)
+    samplings = SAMPLINGS if problem.sampling is None else (problem.sampling,)
+    known = _Known.of(problem, weights)
+    default = default_neighbors(problem.size)
+    settings = [(default * factor, sampling) for factor in FACTORS for sampling in samplings]
+    asked = [(f, default * factor) for f in range(FOLDS) for factor in FACTORS]
+
+    def one(item: tuple[int, float]) -> list[float]:
+        f, s = item
+        return _fold_costs(problem, known, used[fold != f], used[fold == f], s, samplings)
+
+    problem.search.rough(int(2 * default * max(FACTORS)) + 64)  # before the folds share what it found
+    costs = np.array(list(map_ordered(one, asked))).reshape(FOLDS, len(settings))
+    return choose_trial(settings, costs, default)
+
+
+def _folds(targets: Array, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The fold of each target: dealt out along their main direction, so that every fold has some of each kind."""
+    centred = targets - targets.mean(axis=0)
+    order = np.argsort(centred @ np.linalg.svd(centred, full_matrices=False)[2][0], kind="stable")
+    dealt = np.concatenate([rng.permutation(FOLDS) for _ in range(-(-len(targets) // FOLDS))])[: len(targets)]
+    fold = np.empty(len(targets), np.int64)
+    fold[order] = dealt
+    return fold
+
+
+def choose_trial(settings: list[tuple[float, Sampling]], costs: Array, default: float) -> list[Trial]:
+    """The one-standard-error rule on paired differences, towards the default.
+
+    Args:
+      settings: s and sampling of each.
+      costs: [folds, settings].
+      default: the s that wins among equals; the first sampling named wins among those.
+    """
+    mean = costs.mean(axis=0)
+    best = int(mean.argmin())
+    difference = costs - costs[:, [best]]
+    error = difference.std(axis=0, ddof=1) / np.sqrt(len(costs))
+    equals = np.flatnonzero(difference.mean(axis=0) <= error)
+    away = [abs(np.log(settings[t][0] / default)) for t in equals]
+    taken = int(equals[int(np.argmin(np.round(away, 9)))])
+    return [Trial(s, sampling, float(mean[t]), float(error[t]), t == taken) for t, (s, sampling) in enumerate(settings)]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of candidates when settings are tried: weights, and who stands for whom."""
+
+    rows: Rows
+    weights: Array
+    leader: Rows  # a row of the pool
+
+    @classmethod
+    def of(cls, problem: Problem, weights: KernelWeights) -> _Known:
+        rows, rho = weights.known()
+        copies = problem.copies[rows]
+        position = stand_ins(
+            problem.pool, rows, np.zeros(len(rows)), rho > copies * (1 + 1e-9), problem.bandwidth, problem.metric
+        )
+        return cls(rows, copies / rho, rows[position])
+
+    def weigh(self, asked: Rows) -> Array:
+        """Their weights; one for the few that no plan on all targets came near."""
+        at = np.minimum(np.searchsorted(self.rows, asked), len(self.rows) - 1)
+        return np.where(self.rows[at] == asked, self.weights[at], 1.0)
+
+    def leaders(self, asked: Rows) -> NDArray[np.int64]:
+        """Positions in `asked` (ascending) of who stands for each; themselves where that one is not among them."""
+        at = np.minimum(np.searchsorted(self.rows, asked), len(self.rows) - 1)
+        leader = np.where(self.rows[at] == asked, self.leader[at], asked)
+        place = np.minimum(np.searchsorted(asked, leader), len(asked) - 1)
+        return np.where(asked[place] == leader, place, np.arange(len(asked)))
+
+
+def _fold_costs(
+    problem: Problem, known: _Known, seen: Rows, held: Rows, s: float, samplings: tuple[Sampling, ...]
+) -> list[float]:
+    """Costs from the held-out targets to what each sampling chooses for the others."""
+    search, mu, size = problem.search.only(seen), problem.mu[seen] / problem.mu[seen].sum(), problem.size
+    capacity = float(size) if problem.capacity is None else problem.capacity
+    found = find_balanced(search, known.weigh, capacity, s, mu)
+    i, k = np.nonzero(found.plan.mass)
+    rows, at = np.unique(found.indices[i, k], return_inverse=True)
+    mass, distance = found.plan.mass[i, k], found.distances[i, k]
+    p = np.bincount(at, weights=mass)
+    near = np.full(len(rows), np.inf)
+    np.minimum.at(near, at, distance)
+    unknown = np.zeros(len(rows), np.int64)  # whom each serves most matters to no sampling but systematic
+    massed = Massed(rows, p / p.sum(), known.leaders(rows), unknown, near, Edges(i, at, mass, distance), mu)
+    rng = np.random.default_rng([problem.seed, 3])
+    costs = []
+    for sampling in samplings:
+        chosen = np.repeat(rows, choose(sampling, massed, min(size, len(rows)), rng))
+        costs.append(held_out_cost(problem.search.only(held), problem.mu[held], chosen, problem.seed))
+    return costs
+
+
+def held_out_cost(search: NeighborSearch, mu: Array, chosen: Rows, seed: int, most: int = MOST_CHOSEN) -> float:
+    """The transport cost from the targets of a search to chosen rows of its pool (a sample of them, if very many)."""
+    if len(chosen) > most:
+        chosen = np.sort(np.random.default_rng([seed, 4]).choice(chosen, most, replace=False))
+    if mu.sum() == 0:
+        mu = np.ones(len(mu))
+    rows = unit_rows(search.pool.take(chosen), search.metric, exact=True).astype(np.float64)
+    squares = np.square(search.targets).sum(axis=1)[:, None] + np.square(rows).sum(axis=1)
+    squares -= 2 * search.targets @ rows.T
+    return transport_cost_between(from_squares(squares, search.metric), weights=mu)

@@ -1,0 +1,67 @@
+"""An answer for a method that says which candidates, not with what probability."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.embeddings.vectors import Rows
+from tsds.methods.problem import Answer, Problem
+from tsds.neighbors import from_squares, unit_rows
+from tsds.transport.rows import Array
+
+_AT_ONCE = 1 << 22  # pairs
+
+
+def answer_of(problem: Problem, chosen: Rows, why: str) -> Answer:
+    """The chosen candidates, each with an equal share, and the target each is nearest to.
+
+    Args:
+      chosen: [b], rows of the pool, each once, in any order.
+      why: what the choice rests on.
+    """
+    rows = np.sort(chosen)
+    target, distance = nearest_targets(problem, rows)
+    nearest = problem.search.fetch(1)[1][:, 0]
+    m = len(problem.mu)
+    reach = np.zeros(m)
+    np.maximum.at(reach, target, distance)
+    return Answer(
+        rows=rows,
+        probability=np.full(len(rows), 1 / len(rows)),
+        density=np.full(len(rows), np.nan),
+        target=target,
+        distance=distance,
+        rank=np.full(len(rows), -1),
+        nearest=nearest,
+        reach=reach,
+        width=np.bincount(target, minlength=m),
+        cost=float(distance.mean()),
+        neighbors=None,
+        penalty=None,
+        exact=True,
+        certificate="a rule, not an optimum: nothing to prove",
+        why=why,
+        sampling="top",
+    )
+
+
+def nearest_targets(problem: Problem, rows: Rows) -> tuple[NDArray[np.int64], Array]:
+    """For each of these rows of the pool its nearest target and the distance to it, both [q]."""
+    targets = problem.search.targets
+    norms = np.square(targets).sum(axis=1)
+    where, distance = np.empty(len(rows), np.int64), np.empty(len(rows))
+    step = max(1, _AT_ONCE // len(targets))
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        x = unit_rows(problem.pool.take(rows[part]), problem.metric, exact=True).astype(np.float64)
+        squares = np.square(x).sum(axis=1)[:, None] + norms - 2 * x @ targets.T
+        where[part] = squares.argmin(axis=1)
+        distance[part] = from_squares(squares.min(axis=1), problem.metric)
+    return where, distance
+
+
+def best(score: Array, count: int) -> Rows:
+    """Positions of the `count` largest scores, ties by position."""
+    order = np.lexsort((np.arange(len(score)), -score))
+    return np.asarray(order[:count])

@@ -1,0 +1,125 @@
+"""From probabilities to a selection: which of the candidates with mass, and how often each.
+
+Sampling by *shares* makes a plan whole. A plan that spreads each target's mass over s neighbours says which candidates
+are good: those that several targets agree on have the most mass. Drawing from it at random costs alignment, and
+taking the B of most mass gives crowded parts of the task more than their share and rare ones nothing. So the mass is
+moved once more, on the same edges, to where others have put theirs already, and each target keeps its share:
+
+    minimise  sum_ij gamma_ij (d_ij / d - B p_j)   with the same row sums and edges, and every candidate at most 1 / B
+
+(d the plan's mean distance). Its vertices are nearly whole: of B candidates most get 1 / B, and those are taken. What
+either term does without the other is in benchmarks/ablations.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.embeddings.vectors import Rows
+from tsds.sampling import Counts, Sampling, inclusion_probabilities, multinomial, systematic, top
+from tsds.transport.flow import optimal_flow
+from tsds.transport.rows import Array
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Where a plan has mass.
+
+    Attributes:
+      target: [e], ascending.
+      candidate: [e], positions among the candidates with mass.
+      mass: [e], gamma.
+      distance: [e].
+    """
+
+    target: NDArray[np.int64]
+    candidate: NDArray[np.int64]
+    mass: Array
+    distance: Array
+
+
+@dataclass(frozen=True)
+class Massed:
+    """The candidates with mass, and how they came to it.
+
+    Attributes:
+      rows: [q], of the pool, ascending.
+      probability: [q], summing to one.
+      leader: [q], who stands for each of them (near_duplicates.py).
+      target: [q], the target they serve most.
+      distance: [q], to it.
+      edges: of the plan; None where there was none.
+      mu: [m], the targets' masses.
+    """
+
+    rows: Rows
+    probability: Array
+    leader: NDArray[np.int64]
+    target: NDArray[np.int64]
+    distance: Array
+    edges: Edges | None
+    mu: Array
+
+
+def choose(sampling: Sampling, found: Massed, size: int, rng: np.random.Generator) -> Counts:
+    """How often each candidate is chosen, [q]; less than `size` in all only if fewer candidates have mass."""
+    p = found.probability
+    if sampling == "multinomial":
+        return multinomial(p, size, rng)
+    if sampling == "systematic":
+        order = np.lexsort((found.rows, found.distance, found.target))
+        counts = np.empty(len(p), np.int64)
+        counts[order] = systematic(inclusion_probabilities(p, size)[order], rng)
+        return counts
+    mass, own = group_mass(found)
+    first = mass
+    if sampling == "shares" and found.edges is not None and len(own) > size:
+        first = fair_shares(found, found.edges, mass, size)
+    counts = np.zeros(len(p), np.int64)
+    # Rounded, so that what differs by the solver's rounding is told apart by mass, and then by distance.
+    shares, masses = np.round(first[own] * size, 9), np.round(mass[own] * size, 9)
+    counts[own[top(shares, min(size, len(own)), (-masses, found.distance[own])) > 0]] = 1
+    if len(own) < size:  # too few distinct ones: near-duplicates fill up
+        rest = np.flatnonzero(counts == 0)
+        counts[rest[top(p[rest], size - len(own), (found.distance[rest],)) > 0]] = 1
+    return counts
+
+
+def group_mass(found: Massed) -> tuple[Array, NDArray[np.int64]]:
+    """The mass of each candidate with those that it stands for, [q], and who stands for anyone."""
+    mass = np.bincount(found.leader, weights=found.probability, minlength=len(found.rows))
+    return np.asarray(mass, dtype=np.float64), np.flatnonzero(found.leader == np.arange(len(found.rows)))
+
+
+def fair_shares(found: Massed, edges: Edges, mass: Array, size: int) -> Array:
+    """What each candidate gets when the mass gathers, [q], at most 1 / size.
+
+    Args:
+      mass: [q], of each candidate with its near-duplicates, which count as one.
+    """
+    leader = found.leader[edges.candidate]
+    # One edge for each target and group: the nearest of its near-duplicates.
+    order = np.lexsort((edges.distance, leader, edges.target))
+    target, leader, distance = edges.target[order], leader[order], edges.distance[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (target[1:] != target[:-1]) | (leader[1:] != leader[:-1])
+    target, leader, distance = target[first], leader[first], distance[first]
+    mean = float(edges.mass @ edges.distance / edges.mass.sum()) or 1.0
+    cost = distance / mean - size * mass[leader]
+    order = np.lexsort((cost, target))  # the cheapest edges of a target first, for the solver to begin with
+    target, leader, cost = target[order], leader[order], cost[order]
+    columns, at = np.unique(leader, return_inverse=True)
+    m = len(found.mu)
+    place = np.arange(len(target)) - np.searchsorted(target, np.arange(m))[target]
+    costs, column = np.full((m, int(place.max()) + 1), np.inf), np.zeros((m, int(place.max()) + 1), np.int64)
+    costs[target, place], column[target, place] = cost - cost.min(), at
+    # The plan itself fits, so that hardly anything stays outside; what does is dearer than any chain of detours.
+    outside = np.full(m, 1e3 * (float(np.ptp(cost)) + 1.0))
+    supply = np.where(np.bincount(target, minlength=m) > 0, found.mu, 0.0)
+    flow = optimal_flow(costs, column, supply, np.full(len(columns), 1 / size), outside=outside)
+    gathered = np.zeros(len(found.rows))
+    gathered[columns] = np.bincount(column.ravel(), weights=flow.mass.ravel(), minlength=len(columns))
+    return gathered

@@ -1,0 +1,126 @@
+"""`tsds compare`: folds, pairs, intervals, tables, and a run that is stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from scipy import stats
+
+from tests.command.run import COMMAND, texts, tsds, write_jsonl
+from tests.search.data import clustered
+from tsds.compare.cells import Contender
+from tsds.compare.comparison import compare
+from tsds.compare.measures import near_duplicate_share
+from tsds.compare.statistics import Interval, t95
+from tsds.embeddings.vectors import Vectors
+from tsds.errors import InputError
+from tsds.settings import Settings
+
+POOL, TARGETS = clustered(1500, 24), clustered(40, 24, seed=9)
+
+
+def test_intervals_by_hand() -> None:
+    values = np.array([1.0, 2.0, 3.0, 6.0])
+    found = Interval.of(values)
+    low, high = stats.t.interval(0.95, 3, loc=3.0, scale=stats.sem(values))
+    assert (found.low, found.high) == pytest.approx((low, high), rel=2e-3)
+    for freedom in (1, 7, 30, 31, 59, 104, 1000):
+        assert t95(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=2e-4)
+
+
+def test_methods_are_paired_on_the_same_folds_and_auto_beats_random() -> None:
+    found = compare(POOL, TARGETS, Settings(size=50), ["auto", "round-robin", "random"], folds=4, draws=2)
+    assert len(found.cells) == 3 * 4 * 2
+    assert found.best == "auto" and found.interval("random", "cost").mean > found.interval("auto", "cost").high
+    behind = found.behind("random", "auto")
+    pairs = [
+        found.values("random", "cost")[at] - found.values("auto", "cost")[at] for at in found.values("auto", "cost")
+    ]
+    assert behind.mean == pytest.approx(np.mean(pairs)) and behind.low > 0
+    again = compare(POOL, TARGETS, Settings(size=50), ["random"], folds=4, draws=2)
+    assert again.values("random", "cost") == found.values("random", "cost")  # whoever else is compared
+    other = found.to_json()["overlap"]
+    assert other[0][0] == 1 and 0 <= other[0][2] < 0.3
+
+
+def test_held_out_targets_are_not_seen() -> None:
+    """A target that alone lies in a far corner is served only by selections for folds that have it."""
+    corner = np.zeros((30, 24), np.float32)
+    corner[:, 0] = 50 + np.arange(30)
+    pool = np.concatenate([POOL, corner])
+    targets = np.concatenate([TARGETS, corner[:1] + 0.5])
+    found = compare(pool, targets, Settings(size=50, bandwidth=0), ["balanced"], folds=4)
+    took = [bool((cell.rows >= len(POOL)).any()) for cell in found.cells]
+    assert took.count(False) == 1
+    assert max(found.cells, key=lambda cell: cell.values["cost"]).rows.max() < len(POOL)
+
+
+def test_near_duplicate_share() -> None:
+    x = np.array([[0.0, 0], [0.01, 0], [1, 0], [2, 0]], np.float32)
+    rows, ones = np.arange(4), np.ones(4, np.int64)
+    assert near_duplicate_share(Vectors.of(x), rows, ones, 0.1, "l2") == 0.5
+    assert near_duplicate_share(Vectors.of(x), rows, np.array([1, 1, 1, 2]), 0.1, "l2") == pytest.approx(4 / 5)
+
+
+def test_contenders_have_settings_of_their_own() -> None:
+    common = Settings(size=10)
+    tuned = Contender.parse("balanced:neighbors=30,sampling=top", common).settings
+    assert (tuned.method, tuned.neighbors, tuned.sampling) == ("balanced", 30, "top")
+    assert Contender.parse("kde-published", Settings(size=10, bandwidth=0.3)).settings.bandwidth == 0.1
+    for wrong, message in (
+        ("kdee", "did you mean"),
+        ("kde:alfa=1", "did you mean alpha"),
+        ("kde:alpha=x", "is a number"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Contender.parse(wrong, common)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    pool = write_jsonl(tmp_path / "p.jsonl", [{"text": t, "source": "ab"[i % 2]} for i, t in enumerate(texts(400))])
+    target = write_jsonl(tmp_path / "t.jsonl", [{"text": t} for t in texts(30, seed=2)])
+    asked = ["compare", "--pool", pool, "--target", target, "--size", 20, "--out", tmp_path / "c"]
+    done = tsds(*asked, "--methods", "auto", "kde:neighbors=5", "dsir", "random", "random-stratified")
+    assert done.returncode == 0, done.stderr
+    assert "behind the best" in done.stdout and "kde:neighbors=5" in done.stdout
+    written = json.loads((tmp_path / "c" / "compare.json").read_text())
+    assert written["size"] == 20 and len(written["methods"]) == 5
+    assert all(row["metrics"]["cost"]["low"] <= row["metrics"]["cost"]["mean"] for row in written["methods"])
+    table = pq.read_table(tmp_path / "c" / "compare.parquet").to_pydict()
+    assert len(table["method"]) == 25 and set(table["fold"]) == set(range(5))
+    refused = tsds(*asked)
+    assert refused.returncode == 2 and "--overwrite" in refused.stderr
+    few = tsds(*asked[:-1], tmp_path / "d", "--folds", 31)
+    assert few.returncode == 2 and "31 folds" in few.stderr
+
+
+def test_a_stopped_comparison_goes_on(tmp_path: Path) -> None:
+    pool = write_jsonl(tmp_path / "p.jsonl", [{"text": t} for t in texts(600)])
+    target = write_jsonl(tmp_path / "t.jsonl", [{"text": t} for t in texts(60, seed=2)])
+    asked = ["compare", "--pool", pool, "--target", target, "--size", 30, "--methods", "auto", "kde", "random",
+             "--draws", 3, "--json"]  # fmt: skip
+    whole = tsds(*asked, "--out", tmp_path / "whole")
+    process = subprocess.Popen([*COMMAND, *map(str, asked), "--out", str(tmp_path / "cut")], stdout=subprocess.DEVNULL)
+    cells = tmp_path / "cut" / "cells.jsonl"
+    while process.poll() is None and (not cells.exists() or cells.read_bytes().count(b"\n") < 6):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    if not cells.exists():
+        pytest.skip("it was done before it could be killed")
+    before = cells.read_bytes().count(b"\n")
+    rest = tsds(*asked, "--out", tmp_path / "cut")
+    assert rest.returncode == 0 and before >= 6
+
+    def costs(out: str) -> list[float]:
+        return [row["metrics"]["cost"]["mean"] for row in json.loads(out)["methods"]]
+
+    assert costs(rest.stdout) == costs(whole.stdout)
+    assert not cells.exists()

@@ -1,0 +1,123 @@
+"""Baselines against what their sources say, computed by hand or by brute force."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import tsds
+from tests.command.run import texts
+from tests.search.data import clustered
+from tests.truth import brute_force
+from tsds.embeddings.encoders.ngrams import blocks, count_ngrams
+from tsds.methods import METHODS
+from tsds.methods.baselines.dsir import log_importance, totals
+
+POOL, TARGETS = clustered(1500, 24), clustered(12, 24, seed=9)
+D = brute_force.distances(TARGETS, POOL, "l2")
+
+
+def chosen(method: str, size: int = 60, **settings: object) -> list[int]:
+    return tsds.select(POOL, TARGETS, size=size, method=method, **settings).indices.tolist()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("dsir", "random-stratified")])
+def test_every_method_gives_the_size_asked_for_and_the_same_again(method: str) -> None:
+    first = tsds.select(POOL, TARGETS, size=60, method=method, seed=3)
+    assert len(first) == 60
+    if first.drawn.sampling != "multinomial":
+        assert len(first.indices) == 60
+    again = tsds.select(POOL, TARGETS, size=60, method=method, seed=3)
+    assert first.indices.tobytes() == again.indices.tobytes()
+    assert first.answer.probability.sum() == pytest.approx(1)
+
+
+def test_nearest_and_topk_are_brute_force() -> None:
+    assert chosen("nearest") == np.sort(np.argsort(D.min(axis=0), kind="stable")[:60]).tolist()
+    mean = (POOL.astype(np.float64) @ TARGETS.T.astype(np.float64)).mean(axis=1)
+    assert chosen("topk") == np.sort(np.argsort(-mean, kind="stable")[:60]).tolist()
+
+
+def test_round_robin_is_turns() -> None:
+    taken: list[int] = []
+    lists = [list(np.argsort(row, kind="stable")) for row in D]
+    while len(taken) < 61:
+        for line in lists:
+            taken.append(next(j for j in line if j not in taken))
+    assert chosen("round-robin", 61) == sorted(taken[:61])
+
+
+def test_semdedup_takes_no_near_duplicates() -> None:
+    rng = np.random.default_rng(0)
+    copies = POOL[:30].repeat(10, axis=0) + 1e-3 * rng.standard_normal((300, 24)).astype(np.float32)
+    pool = np.concatenate([POOL, copies])
+    found = tsds.select(pool, POOL[:30], size=60, method="semdedup+round-robin", bandwidth=0.1)
+    x = pool[found.indices].astype(np.float64)
+    between = np.linalg.norm(x[:, None] - x[None], axis=2) + np.eye(60)
+    assert between.min() >= 0.1
+    plain = tsds.select(pool, POOL[:30], size=60, method="round-robin")
+    x = pool[plain.indices].astype(np.float64)
+    assert (np.linalg.norm(x[:, None] - x[None], axis=2) + np.eye(60)).min() < 0.1
+
+
+def test_mmd_lowers_the_discrepancy_below_what_similarity_alone_does() -> None:
+    def discrepancy(rows: list[int]) -> float:
+        squares = np.square(D)
+        width = np.median(np.square(brute_force.distances(TARGETS, TARGETS, "l2"))[~np.eye(12, dtype=bool)])
+        among = np.square(brute_force.distances(POOL[rows], POOL[rows], "l2"))
+        return float(np.exp(-among / width).mean() - 2 * np.exp(-squares[:, rows] / width).mean())
+
+    assert discrepancy(chosen("mmd")) < discrepancy(chosen("topk"))
+    assert discrepancy(chosen("mmd")) < discrepancy(chosen("nearest"))
+
+
+def test_random_length_has_the_lengths_of_the_targets() -> None:
+    pool = [f"{i} " + "word " * (i % 100) for i in range(2000)]
+    found = tsds.select(pool, ["word " * 20 + "x", "word " * 20 + "y", "word " * 60], size=90, method="random-length")
+    lengths = Counter(len(pool[i].split()) // 10 for i in found.indices)
+    assert lengths[2] == pytest.approx(60, abs=8) and lengths[6] == pytest.approx(30, abs=8)
+    assert len(found) == len(np.unique(found.indices)) == 90
+
+
+def test_random_stratified_gives_sources_equal_shares_as_far_as_they_reach() -> None:
+    records = [{"text": t, "source": "abbb"[i % 4] if i else "tiny"} for i, t in enumerate(texts(400))]
+    found = tsds.select(records, ["alpha beta"], size=61, method="random-stratified")
+    counts = Counter(records[i]["source"] for i in found.indices)
+    assert counts == {"tiny": 1, "a": 30, "b": 30}
+    with pytest.raises(tsds.InputError, match="group-field"):
+        tsds.select(texts(50), ["alpha"], size=5, method="random-stratified")
+
+
+def test_dsir_weights_are_those_of_the_published_description() -> None:
+    """Two texts, by hand: the log weight is the sum over words and pairs of count x log(p_target / p_pool)."""
+    pool, target = ["red red blue", "green blue"], ["red blue"]
+
+    def grams(text: str) -> Counter[str]:
+        words = text.split()
+        return Counter(words + [a + " " + b for a, b in itertools.pairwise(words)])
+
+    of_target, of_pool = grams(target[0]), grams(pool[0]) + grams(pool[1])
+    p = {g: of_target[g] / of_target.total() + 1e-8 for g in of_pool}
+    q = {g: n / of_pool.total() + 1e-8 for g, n in of_pool.items()}
+    by_hand = [sum(n * np.log(p[g] / q[g]) for g, n in grams(text).items()) for text in pool]
+    counted = [count_ngrams(block, 13) for block in blocks([pool], 512)]
+    wanted = totals(count_ngrams(block, 13) for block in blocks([target], 512))
+    np.testing.assert_allclose(log_importance(counted, wanted, totals(counted)), by_hand, rtol=1e-9)
+
+
+def test_dsir_draws_in_proportion_to_the_weights_and_needs_texts() -> None:
+    pool = texts(200, topics=4)
+    found = tsds.select(pool, pool[0:40:4], size=20, method="dsir", copies="keep")
+    assert np.mean(found.indices % 4 == 0) > 0.7
+    with pytest.raises(tsds.InputError, match="reads texts"):
+        tsds.select(POOL, TARGETS, size=5, method="dsir")
+
+
+def test_published_settings_are_part_of_the_method() -> None:
+    found = tsds.select(POOL, TARGETS, size=60, method="kde-published")
+    assert found.settings.alpha == 0.6 and found.bandwidth is not None and found.bandwidth.value == 0.1
+    with pytest.raises(tsds.InputError, match="leave out --bandwidth"):
+        tsds.select(POOL, TARGETS, size=60, method="kde-published", bandwidth=0.3)

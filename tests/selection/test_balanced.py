@@ -1,0 +1,91 @@
+"""The balanced method and auto, end to end: hubs, near-duplicates, shares, held-out choice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tsds
+from tests.search.data import clustered
+from tests.truth import brute_force
+from tsds.methods.auto import choose_trial
+from tsds.transport.between import transport_cost_between
+
+POOL, TARGETS = clustered(3000, 32), clustered(60, 32, seed=9)
+
+
+def test_no_candidate_is_worth_more_than_one_example() -> None:
+    hub = np.concatenate([POOL, TARGETS.mean(axis=0, keepdims=True)])
+    for method in ("balanced", "auto"):
+        found = tsds.select(hub, TARGETS, size=80, method=method)
+        assert found.answer.exact and found.answer.probability.max() * 80 <= 1 + 1e-6
+        assert len(found.indices) == 80
+    uniform = tsds.select(hub, TARGETS, size=80, method="uniform", neighbors=3)
+    assert uniform.answer.probability.max() * 80 > 1.5  # what the published regularizer lets happen
+
+
+def test_capacity_lets_good_candidates_count_more_than_once() -> None:
+    found = tsds.select(POOL, TARGETS, size=80, method="balanced", neighbors=2, capacity=20)
+    assert 1 / 80 < found.answer.probability.max() <= 1 / 20 + 1e-9
+    assert tsds.select(POOL, TARGETS, size=80, capacity=20).settings.method == "balanced"
+
+
+def test_a_group_of_near_duplicates_has_the_room_of_one() -> None:
+    rng = np.random.default_rng(0)
+    near = TARGETS[:1] + 0.05 * rng.standard_normal((1, 32)).astype(np.float32)
+    copies = near + 1e-3 * rng.standard_normal((200, 32)).astype(np.float32)
+    pool = np.concatenate([POOL, copies])
+    found = tsds.select(pool, TARGETS, size=80, method="balanced", bandwidth=0.1)
+    mine = found.rows >= len(POOL)
+    assert found.answer.probability[mine].sum() * 80 <= 1.1
+    assert (found.indices >= len(POOL)).sum() == 1  # one of them, not none and not all
+    top = tsds.select(pool, TARGETS, size=80, method="balanced", bandwidth=0.1, sampling="top")
+    assert (top.indices >= len(POOL)).sum() <= 1
+
+
+def test_auto_is_at_least_as_near_to_new_targets_as_taking_turns() -> None:
+    task = clustered(360, 32, seed=9)  # one draw, so that old and new targets are of the same clusters
+
+    def cost(method: str) -> float:
+        rows = tsds.select(POOL, task[::6], size=80, method=method).indices
+        return transport_cost_between(brute_force.distances(np.delete(task, np.s_[::6], axis=0), POOL[rows], "l2"))
+
+    assert cost("auto") < cost("round-robin")
+    assert cost("auto") < cost("kde")
+
+
+def test_auto_says_what_it_tried() -> None:
+    found = tsds.select(POOL, TARGETS, size=80)
+    trials = found.answer.trials
+    assert len(trials) == 6 and sum(trial.chosen for trial in trials) == 1
+    taken = next(trial for trial in trials if trial.chosen)
+    assert found.answer.neighbors == taken.neighbors and found.drawn.sampling == taken.sampling
+    asked = tsds.select(POOL, TARGETS, size=80, sampling="systematic")
+    assert {trial.sampling for trial in asked.answer.trials} == {"systematic"}
+    few = tsds.select(POOL, TARGETS[:5], size=80)
+    assert not few.answer.trials and "too few" in few.answer.why
+
+
+def test_the_rule_takes_the_default_unless_another_is_clearly_better() -> None:
+    settings = [(1.0, "shares"), (3.0, "shares"), (9.0, "shares")]
+    noisy = np.array([[1.0, 1.01, 1.3], [1.2, 1.18, 1.5], [0.9, 0.92, 1.0], [1.1, 1.1, 1.4]])
+    assert [t.chosen for t in choose_trial(settings, noisy, 3.0)] == [False, True, False]  # type: ignore[arg-type]
+    clear = noisy + np.array([0.0, 0.5, 0.0])
+    assert [t.chosen for t in choose_trial(settings, clear, 3.0)] == [True, False, False]  # type: ignore[arg-type]
+
+
+def test_shares_serve_a_small_part_of_the_task_too() -> None:
+    """Eight of ten targets in one cluster: the two others keep their fifth of the selection."""
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal((2, 32)).astype(np.float32) * 2
+    pool = np.concatenate([a + rng.standard_normal((1500, 32)), b + rng.standard_normal((1500, 32))]).astype(np.float32)
+    targets = np.concatenate([a + rng.standard_normal((80, 32)), b + rng.standard_normal((20, 32))]).astype(np.float32)
+    for method in ("auto", "balanced"):
+        rows = tsds.select(pool, targets, size=100, method=method).indices
+        assert (rows >= 1500).sum() == pytest.approx(20, abs=2)
+
+
+def test_more_than_the_distinct_candidates_can_hold_is_said() -> None:
+    pool = np.concatenate([POOL[:20], POOL[:1] + 1e-4 * np.random.default_rng(0).standard_normal((200, 32))])
+    with pytest.raises(tsds.BudgetError, match="near-duplicates counted once"):
+        tsds.select(pool.astype(np.float32), TARGETS, size=150, method="balanced", bandwidth=0.1)
