@@ -1,6 +1,6 @@
 """Every method on seven real targets: transport cost from held-out targets to what was selected.
 
-    python benchmarks/compare_shared.py [--out DIR] [--targets T ...] [--sizes 1% ...] [--draws 3] [--methods M ...]
+    python benchmarks/compare_shared.py [--out DIR] [--targets T ...] [--sizes 1% ...] [--draws 3] [--rows 1000]
     python benchmarks/compare_shared.py --table [--out DIR]
 
 Reads the shared data ($TSDS_SHARED_DATA, else ../shared/data); the first 1,000 rows of a target are used, split into
@@ -56,10 +56,10 @@ def embedded(pool: str, out: Path) -> tuple[Any, float]:
     return encoder, from_texts([texts[i] for i in np.sort(some)], encoder.encode, "l2").value
 
 
-def head(target: str) -> list[dict[str, Any]]:
+def head(target: str, rows: int) -> list[dict[str, Any]]:
     pool, split = TARGETS[target]
     with gzip.open(DATA / pool / "targets" / target / f"{split}.jsonl.gz") as lines:
-        return [orjson.loads(line) for line in lines][:ROWS]
+        return [orjson.loads(line) for line in lines][:rows]
 
 
 def cells_in(path: Path) -> list[Cell]:
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
                 if pool not in pools:
                     pools[pool] = embedded(pool, args.out)
                 encoder, bandwidth = pools[pool]
-                records = head(target)
+                records = head(target, args.rows)
                 texts = [t for batch in Pool.open(records, role="target").batches() for t in batch.texts]
                 settings = Settings(
                     size=size, bandwidth=bandwidth, embeddings=args.out / f"{pool}.npy",
@@ -131,6 +131,7 @@ def main() -> None:
     parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=list(TARGETS))
     parser.add_argument("--sizes", nargs="+", default=["1%", "0.5%", "5%"])
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows of a target that are used")
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--table", action="store_true", help="print the table of what is there")
     args = parser.parse_args()

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.neighbors import NeighborSearch
-from tsds.strength import LARGEST_LISTS
 from tsds.transport.balanced import BalancedPlan, balanced_plan
 from tsds.transport.rows import Array
 from tsds.weights import KnownWeights, Weigh
 
+#: Entries of all lists together that fit in memory with the solver's work on them.
+LARGEST = 1 << 25
 #: Candidates are weighed before they get mass if they would at a price so much higher, as a share of how far a target
 #: reaches: one pass over the pool then weighs those that the next plan turns to.
 _HEADROOM = 0.25
@@ -49,7 +50,7 @@ def find_balanced(
     neighbors: float | None,
     mu: Array,
     *,
-    largest: int = LARGEST_LISTS,
+    largest: int = LARGEST,
 ) -> Balanced:
     """Fetch, weigh and solve until the plan is proven.
 
@@ -62,7 +63,7 @@ def find_balanced(
       largest: entries of all lists together beyond which they don't grow.
 
     Raises:
-      ValueError: when the whole pool can't hold the mass.
+      TooLittleRoom: when the whole pool can't hold the mass.
     """
     n, m = len(search.pool), len(mu)
     known = KnownWeights(n)

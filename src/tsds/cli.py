@@ -266,14 +266,16 @@ def demo(
 @app.command()
 def report(
     folder: opt.Folder,
+    compare: opt.Compared = None,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Show again the summary of a run that a folder holds."""
-    from tsds.report.saved import facts_in
+    """Write the page of a run that a folder holds anew, and show its summary again."""
+    from tsds.report.saved import renew
 
-    Screen(json=json, quiet=quiet).selected(facts_in(folder), folder, sorted(p.name for p in folder.iterdir()))
+    facts = renew(folder, compare)
+    Screen(json=json, quiet=quiet).selected(facts, folder, sorted(p.name for p in folder.iterdir()))
 
 
 @app.command()

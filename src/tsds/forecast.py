@@ -18,6 +18,8 @@ from tsds.embeddings.encoders import Setting, make_encoder
 from tsds.embeddings.vectors import Vectors
 from tsds.encoding import duration
 from tsds.inputs import task_sources
+from tsds.methods import method_named
+from tsds.methods.auto import FACTORS, FOLDS, LEAST_TARGETS, MOST_TARGETS, SAMPLINGS
 from tsds.records import Pool, array_files, is_vectors
 from tsds.settings import Settings
 from tsds.strength import Strength
@@ -28,6 +30,8 @@ _LOOK, _ENCODE, _ENCODE_SLOW, _WARM = 4096, 1024, 200, 8
 _RECORD_BYTES = 150
 #: The program itself with a block of the pool, and an encoder's tables and sample.
 _BASE_BYTES, _ENCODER_BYTES, _BLOCK_BYTES = 200e6, 200e6, 256 << 20
+#: Seconds of a trial on held-out targets, for each target and example wanted (benchmarks/targets.py).
+_TRIAL_SECONDS = 6e-7
 #: Bytes of an entry of the targets' lists, with the work on them.
 _ENTRY_BYTES = 60
 
@@ -60,8 +64,12 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
     wide = Strength(size, settings.alpha, settings.scale_or_default, settings.neighbors, settings.effective_size)
     k = min(n, 2 * wide.guess(m))
     seconds["search"] = n * m * dim * 2 / _flops(dim)
-    if settings.method == "kde":
+    method = method_named(settings.method)
+    if method.weighs:
         seconds["density"] = 0.5 * seconds["search"] + n * dim * 128 / _flops(dim)
+    if settings.method == "auto" and m >= LEAST_TARGETS:
+        trials = FOLDS * len(FACTORS) * len(SAMPLINGS)
+        seconds["try settings on held-out targets"] = _TRIAL_SECONDS * trials * min(m, MOST_TARGETS) * size
     memory = _BASE_BYTES + min(_BLOCK_BYTES, n * dim * 4) * 2 + n * _RECORD_BYTES + m * k * _ENTRY_BYTES
     memory += _ENCODER_BYTES if disk else 0
     about = "" if exact else "about "
@@ -70,8 +78,8 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
         f"target   {m:,} examples",
         f"memory   about {memory / 1e9:.1f} GB at the peak",
         f"disk     about {disk / 1e9:.2f} GB for vectors while it runs",
-        *(f"{name:<18}{duration(s)}" for name, s in seconds.items()),
-        f"{'altogether':<18}{duration(sum(seconds.values()))}",
+        *(f"{name:<34}{duration(s)}" for name, s in seconds.items()),
+        f"{'altogether':<34}{duration(sum(seconds.values()))}",
     ]
     return {
         "records": n,

@@ -87,6 +87,8 @@ Points = Annotated[int, Option("--points", min=2, max=1000, help="Rows of the ta
 Reach = Annotated[float, Option("--reach", min=1.0, help="How far beyond the strength that the size asks for.")]
 Folder = Annotated[Path, Argument(help="The folder of a run.")]
 
+Compared = Annotated[Path | None, Option("--compare", help="What `tsds compare` wrote.", show_default="in the folder")]
+
 DryRun = Annotated[bool, Option("--dry-run", help="Print what the run would need, and stop.")]
 Json = Annotated[bool, Option("--json", help="One JSON object on standard output, all else on standard error.")]
 Quiet = Annotated[bool, Option("--quiet", help="No progress and no summary.")]

@@ -20,6 +20,7 @@ import orjson
 from tsds.errors import InputError
 from tsds.records import atomic_file
 from tsds.report.data import facts_of
+from tsds.report.explorer import explorer
 from tsds.report.facts import Facts
 from tsds.report.page import write_page
 from tsds.selection import Selection
@@ -74,7 +75,7 @@ def write_run(selection: Selection, folder: Path, *, format: str | None = None, 
         chosen = _write_vectors(selection, folder, format)
     write_table(selection, folder / TABLE)
     facts = facts_of(selection, command)
-    write_page(facts, folder / PAGE)
+    write_page(facts, explorer(selection), folder / PAGE)
     run = run_json(selection, facts, chosen)
     with atomic_file(folder / RUN) as file:
         file.write(orjson.dumps(run, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

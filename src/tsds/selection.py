@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,13 @@ from tsds.sampling import Sampling
 from tsds.settings import Settings
 from tsds.stages import Listener, Stage, Stages
 from tsds.strength import Strength
+from tsds.surroundings import Surroundings, survey
 from tsds.target_weights import shared_by_density
 from tsds.transport import RegularizationPath
 from tsds.transport.rows import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def run(
@@ -61,9 +65,14 @@ def run(
             answer = method.select(problem)
         with stages.stage("draw"):
             answer, drawn = drawn_from(answer, problem, settings, method.sampling)
+        selection = Selection(settings, inputs, answer, drawn, size, bandwidth)
+        if inputs.scratch is not None:  # these vectors are about to go, and the page has a picture of them
+            with stages.stage("look around"):
+                selection.picture = selection.surroundings
     finally:
         inputs.close()
-    return Selection(settings, inputs, answer, drawn, size, bandwidth, list(stages.records.values()), stages.seconds)
+    selection.stages, selection.seconds = list(stages.records.values()), stages.seconds
+    return selection
 
 
 def problem_of(
@@ -173,6 +182,7 @@ class Selection:
       bandwidth: of the density; None if the method has none.
       stages: seconds and memory.
       seconds: of the whole run.
+      picture: the surroundings, where the vectors they are seen in are gone.
     """
 
     settings: Settings
@@ -181,8 +191,9 @@ class Selection:
     drawn: Drawn = field(repr=False)
     size: int
     bandwidth: Bandwidth | None
-    stages: list[Stage] = field(repr=False)
-    seconds: float
+    stages: list[Stage] = field(default_factory=list, repr=False)
+    seconds: float = 0.0
+    picture: Surroundings | None = field(default=None, repr=False)
 
     @cached_property
     def rows(self) -> Rows:
@@ -210,6 +221,26 @@ class Selection:
         dense = np.zeros(self.inputs.candidates.census.read)
         dense[self.rows] = self.answer.probability
         return dense
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """Where pool, candidates and targets lie in the plane, and the near-duplicates of the chosen."""
+        if self.picture is not None:
+            return self.picture
+        found, answer = self.inputs.candidates, self.answer
+        bandwidth = self.bandwidth or self.inputs.bandwidth
+        return survey(
+            found.vectors,
+            self.inputs.targets.vectors,
+            answer.rows,
+            answer.probability,
+            self.drawn.counts,
+            answer.density,
+            bandwidth=bandwidth.value if bandwidth else 0.0,
+            metric=self.settings.metric,
+            largest_norm=found.largest_norm,
+            seed=self.settings.seed,
+        )
 
     @property
     def effective_size(self) -> float:
@@ -270,7 +301,35 @@ class Selection:
     def report(self, path: str | Path) -> Path:
         """Write the page that shows what was chosen and why."""
         from tsds.report.data import facts_of
+        from tsds.report.explorer import explorer
         from tsds.report.page import write_page
 
-        write_page(facts_of(self), Path(path))
+        write_page(facts_of(self), explorer(self), Path(path))
         return Path(path)
+
+    def plot_path(self) -> Figure:
+        """The regularization path as a matplotlib figure, the strength in use marked.
+
+        Raises:
+          InputError: if the method has no path.
+          MissingExtra: without matplotlib (extra `plot`); so do the others.
+        """
+        from tsds.report.figures import path_figure
+
+        return path_figure(self)
+
+    def plot_map(self) -> Figure:
+        """Pool, chosen and targets in the plane of two principal axes, as a matplotlib figure."""
+        from tsds.report.figures import map_figure
+
+        return map_figure(self)
+
+    def plot_shift(self) -> Figure:
+        """Sources and lengths, pool against chosen, as a matplotlib figure.
+
+        Raises:
+          InputError: if the pool is vectors, which have neither.
+        """
+        from tsds.report.figures import shift_figure
+
+        return shift_figure(self)

@@ -1,29 +1,34 @@
-"""The page and the summary: safe against hostile text, complete, and the page works in a browser."""
+"""The page and the summary: safe against hostile text, and complete. test_browser.py opens the page."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import re
-import shutil
-import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Literal
 
+import numpy as np
 import orjson
 import pytest
 from rich.console import Console
+from scipy.spatial.distance import cdist
 
 import tsds
 from tests.command.run import texts
+from tsds.errors import InputError
 from tsds.report.data import facts_of
+from tsds.report.explorer import explorer
 from tsds.report.facts import Facts
-from tsds.report.page import page_html
+from tsds.report.page import kept_facts, page_html
 from tsds.report.plain import plain
-from tsds.report.saved import facts_in
+from tsds.report.saved import facts_in, renew
 from tsds.report.summary import print_summary
+from tsds.selection import Selection
 
 HOSTILE = [
     "</script><script>document.title='owned'</script>",
@@ -33,15 +38,21 @@ HOSTILE = [
 ]
 
 
-def _facts() -> Facts:
+@pytest.fixture(scope="module")
+def chosen() -> Selection:
     pool = [{"text": f"{h} {t}", "source": h} for h in HOSTILE for t in texts(40)]
     target = [{"text": f"{h} {t}"} for h in HOSTILE for t in texts(3, seed=1)]
-    return facts_of(tsds.select(pool, target, size=30), "tsds select '<b>'")
+    return tsds.select(pool, target, size=30)
 
 
 @pytest.fixture(scope="module")
-def facts() -> Facts:
-    return _facts()
+def facts(chosen: Selection) -> Facts:
+    return facts_of(chosen, "tsds select '<b>'")
+
+
+@pytest.fixture(scope="module")
+def page(chosen: Selection, facts: Facts) -> str:
+    return page_html(facts, explorer(chosen))
 
 
 class _Tags(HTMLParser):
@@ -61,12 +72,12 @@ class _Tags(HTMLParser):
         self.inside[self._last] = self.inside.get(self._last, "") + data
 
 
-def test_facts_come_back_and_no_tag_of_the_data_does(facts: Facts) -> None:
-    page = page_html(facts)
+def test_facts_come_back_and_no_tag_of_the_data_does(chosen: Selection, facts: Facts, page: str) -> None:
     parsed = _Tags()
     parsed.feed(page)
-    assert orjson.loads(parsed.inside["facts"]) == orjson.loads(orjson.dumps(facts))
-    assert parsed.tags.count("script") == 2 and "img" not in parsed.tags
+    assert orjson.loads(parsed.inside["facts"]) == orjson.loads(orjson.dumps(kept_facts(facts)))
+    assert orjson.loads(parsed.inside["explorer"]) == orjson.loads(orjson.dumps(explorer(chosen)))
+    assert parsed.tags.count("script") == 3 and "img" not in parsed.tags
     assert not re.search(
         r"(src|href)\s*=|url\(|@import|https?://(?!www\.w3\.org/2000/svg)", page.split('id="facts"')[0]
     )
@@ -77,8 +88,8 @@ def test_facts_come_back_and_no_tag_of_the_data_does(facts: Facts) -> None:
     assert "innerHTML" not in page and "default-src 'none'" in parsed.inside["policy"]
 
 
-def test_half_a_surrogate_pair_does_not_stop_the_page(facts: Facts) -> None:
-    page_html({**facts, "command": "\ud800"}).encode()  # type: ignore[typeddict-item]
+def test_half_a_surrogate_pair_does_not_stop_the_page(chosen: Selection, facts: Facts) -> None:
+    page_html({**facts, "command": "\ud800"}, explorer(chosen)).encode()  # type: ignore[typeddict-item]
 
 
 def test_facts_are_read_back_from_a_saved_run(tmp_path: Path) -> None:
@@ -104,31 +115,134 @@ def test_plain() -> None:
 
 
 def test_nothing_to_show_is_no_failure() -> None:
-    facts = facts_of(tsds.select(texts(30), texts(2, seed=1), size=3, method="tv"))
+    chosen = tsds.select(texts(30), texts(2, seed=1), size=3, method="tv")
+    facts = facts_of(chosen)
     assert facts["path"] == [] and facts["composition"] == []
-    page_html(facts)
+    page_html(facts, explorer(chosen))
     print_summary(Console(file=StringIO()), facts)
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+def test_near_duplicates_and_their_mass_against_all_pairs(metric: Literal["l2", "cosine"]) -> None:
+    rng = np.random.default_rng(3)
+    centres = rng.normal(size=(40, 12))
+    pool = np.repeat(centres, [30] + [1] * 36 + [5] * 3, axis=0)
+    pool += rng.normal(size=pool.shape) * 0.02
+    target = centres[[0, 1, 2, 38]] + rng.normal(size=(4, 12)) * 0.1
+    h = 0.4 if metric == "l2" else 0.02
+    chosen = tsds.select(pool, target, size=12, bandwidth=h, neighbors=5, metric=metric)
+    page, around = explorer(chosen), chosen.surroundings
+    distance = cdist(pool, pool, "euclidean" if metric == "l2" else "cosine")
+    np.testing.assert_array_equal(around.members, np.flatnonzero((distance[around.seeds] < h).any(axis=0)))
+    np.testing.assert_array_equal(around.member_seed, distance[around.seeds][:, around.members].argmin(axis=0))
+    np.testing.assert_allclose(around.member_distance, distance[around.seeds][:, around.members].min(axis=0), atol=1e-6)
+    assert (distance[np.ix_(around.seeds, around.seeds)] + np.eye(len(around.seeds)) >= h).all() and around.complete
+    largest = page["clusters"][0]
+    assert largest["records"] == 30
+    assert largest["mass"] == pytest.approx(chosen.weights[:30].sum(), rel=1e-9)
+    assert largest["mass_alone"] is not None and largest["mass_alone"] > largest["mass"]
+    uniform = tsds.select(pool, target, size=12, metric=metric, method="uniform", alpha=chosen.path.point(5).alpha)
+    assert largest["mass_alone"] == pytest.approx(uniform.weights[:30].sum(), rel=0.02)
+    for c in page["chosen"]:
+        row = page["records"][c["record"]]["row"]
+        assert c["near_total"] == (29 if row < 30 else 4 if row >= 66 else 0)
+        assert c["near"] is not None and len(c["near"]) == min(5, c["near_total"])
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_in_a_browser(facts: Facts, tmp_path: Path) -> None:
-    (tmp_path / "page.html").write_text(page_html(facts), encoding="utf-8")
-    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
-    command: list[Any] = [
-        CHROMIUM,
-        *flags.split(),
-        "--disable-component-update",
-        f"--user-data-dir={tmp_path / 'profile'}",
+def test_composition_and_lengths_against_a_count() -> None:
+    names = [f"s{i % 3}" for i in range(90)]
+    pool = [
+        {"text": t, "source": s, "kind": "ab"[i > 30]} for i, (t, s) in enumerate(zip(texts(90), names, strict=True))
     ]
-    done = subprocess.run(
-        [*command, "--dump-dom", (tmp_path / "page.html").as_uri()], capture_output=True, text=True, timeout=120
+    target = [{"text": t, "kind": "a"} for t in texts(6, seed=2)]
+    chosen = tsds.select(pool, target, size=15)
+    page = explorer(chosen)
+    assert page["chosen_total"] == len(page["chosen"]) == 15
+    assert {page["records"][c["record"]]["row"] for c in page["chosen"]} == set(chosen.indices.tolist())
+    source, kind = page["shift"]
+    assert source["field"] == "source" and kind["field"] == "kind"
+    assert {share["name"]: share["pool"] for share in source["values"]} == pytest.approx(
+        dict.fromkeys(set(names), 1 / 3)
     )
-    dom = done.stdout
-    assert "<title>tsds: 30 of 160 records" in dom and "owned'</title>" not in dom
-    assert dom.count('<tr class="example">') == len(facts["examples"]) == 30
-    for heading in ("What was chosen from where", "How strongly to diversify", "How well the pool serves the targets"):
-        assert heading in dom
-    assert "<img" not in dom.split('id="facts"')[0]
+    for share in kind["values"]:
+        assert share["pool"] == pytest.approx(sum(one["kind"] == share["name"] for one in pool) / 90)
+        assert share["target"] == (1.0 if share["name"] == "a" else 0.0)
+        assert share["chosen"] == pytest.approx(sum(pool[i]["kind"] == share["name"] for i in chosen.indices) / 15)
+    lengths = page["lengths"]
+    assert lengths is not None and lengths["target"] is not None
+    for shares in (lengths["pool"], lengths["chosen"], lengths["target"]):
+        assert sum(shares) == pytest.approx(1)
+    assert sum(page["nearest"]["counts"]) == len(target)
+
+
+def test_a_page_of_many_long_texts_stays_small() -> None:
+    """Three megabytes whatever the pool: texts are cut, lists are sampled, and the page says so."""
+    long = "漢字<&>" * 400
+    pool = [
+        {"id": f"{long[:300]}{i}", "source": f"{long[:100]}{i % 300}", "text": f"{i} {t} {long}"}
+        for i, t in enumerate(texts(3000))
+    ]
+    chosen = tsds.select(pool, [{"text": f"{t} {long}"} for t in texts(700, seed=1)], size=1500)
+    page = explorer(chosen)
+    assert page["text_limit"] < 1200 and page["chosen_total"] == 1500 and len(page["chosen"]) == 800
+    assert len(page_html(facts_of(chosen), page).encode()) < 3_000_000
+
+
+def test_a_pool_of_vectors_has_a_page_and_its_picture_waits_for_it() -> None:
+    rng = np.random.default_rng(0)
+    chosen = tsds.select(rng.normal(size=(300, 8)), rng.normal(size=(5, 8)), size=20)
+    assert "surroundings" not in vars(chosen)  # nobody who wants no page pays for one
+    page = explorer(chosen)
+    assert page["lengths"] is None and page["shift"] == [] and page["map"] is not None and len(page["map"]["x"]) == 300
+
+
+def test_places_in_the_plane_are_principal_components() -> None:
+    """Against an eigendecomposition of the covariance, on data with two clear axes."""
+    rng = np.random.default_rng(1)
+    pool = rng.normal(size=(500, 6)) * [9, 5, 0.1, 0.1, 0.1, 0.1]
+    around = tsds.select(pool, pool[:4] + 0.01, size=40, effective_size=60).surroundings
+    centred = around.pool_at - around.pool_at.mean(axis=0)
+    for axis in range(2):
+        assert abs(np.corrcoef(centred[:, axis], pool[:, axis])[0, 1]) > 0.95
+    assert 0.97 < sum(around.spread) <= 1
+
+
+def test_the_page_is_written_anew_with_a_comparison(tmp_path: Path) -> None:
+    tsds.select(texts(100), texts(3, seed=1), size=5).save(tmp_path / "run")
+    before = (tmp_path / "run" / "report.html").read_bytes()
+    renew(tmp_path / "run")
+    assert (tmp_path / "run" / "report.html").read_bytes() == before
+    score = {"mean": 2, "low": 1, "high": 3}
+    measures = {"near": {"head": "nearest", "line": "how near", "lower": True}}
+    nothing = {"mean": None, "low": None, "high": None}
+    methods = [{"method": "kde", "metrics": {"near": score, "far": nothing}}]
+    (tmp_path / "run" / "compare.json").write_bytes(orjson.dumps({"measures": measures, "methods": methods}))
+    renew(tmp_path / "run")
+    (drawn,) = re.findall(rb'"comparison":(\[[^]]*\])', (tmp_path / "run" / "report.html").read_bytes())
+    about = "how near; less is better"
+    assert orjson.loads(drawn) == [{"method": "kde", "metric": "nearest", "about": about, **score}]
+    (tmp_path / "bad.json").write_text('{"methods": [{"name": "kde"}]}')
+    for path, problem in ((tmp_path / "bad.json", "no comparison"), (tmp_path / "none.json", "can't be read")):
+        with pytest.raises(InputError, match=problem):
+            renew(tmp_path / "run", path)
+
+
+def test_costs_on_held_out_targets_are_those_of_the_trials_with_the_sampling_taken(chosen: Selection) -> None:
+    def trial(s: float, sampling: str, taken: bool = False) -> SimpleNamespace:
+        return SimpleNamespace(neighbors=s, sampling=sampling, cost=s + 1, error=0.5, chosen=taken)
+
+    trials = [trial(9, "top"), trial(4, "top", True), trial(4, "systematic")]
+    tried = replace(chosen, answer=SimpleNamespace(**vars(chosen.answer), trials=trials))  # type: ignore[arg-type]
+    expected = [{"neighbors": s, "cost": s + 1, "low": s, "high": s + 2} for s in (4, 9)]
+    assert explorer(tried)["held_out"] == expected and explorer(chosen)["held_out"] == []
+
+
+def test_tasks_are_counted_each() -> None:
+    pool = texts(200, topics=4)
+    chosen = tsds.select(
+        pool, {"a": texts(8, seed=1)[::4], "b": texts(8, seed=1)[1::4]}, size=20, task_weights={"a": 3, "b": 1}
+    )
+    a, b = explorer(chosen)["tasks"]
+    assert (a["name"], a["targets"], a["weight"], b["weight"]) == ("a", 2, 0.75, 0.25)
+    assert a["chosen"] + b["chosen"] == 20 and a["chosen"] > b["chosen"]
+    assert a["nearest"] == pytest.approx(chosen.answer.nearest[:2].mean())

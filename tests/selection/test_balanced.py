@@ -85,7 +85,12 @@ def test_shares_serve_a_small_part_of_the_task_too() -> None:
         assert (rows >= 1500).sum() == pytest.approx(20, abs=2)
 
 
-def test_more_than_the_distinct_candidates_can_hold_is_said() -> None:
-    pool = np.concatenate([POOL[:20], POOL[:1] + 1e-4 * np.random.default_rng(0).standard_normal((200, 32))])
-    with pytest.raises(tsds.BudgetError, match="near-duplicates counted once"):
-        tsds.select(pool.astype(np.float32), TARGETS, size=150, method="balanced", bandwidth=0.1)
+def test_a_pool_of_few_distinct_records_gives_the_size_all_the_same() -> None:
+    """Near-duplicates fill up what distinct candidates can't, and it is said."""
+    rng = np.random.default_rng(0)
+    pool = np.concatenate([POOL[:20], POOL[:1] + 1e-4 * rng.standard_normal((200, 32))]).astype(np.float32)
+    for method in ("balanced", "auto"):
+        found = tsds.select(pool, TARGETS, size=150, method=method, bandwidth=0.1)
+        assert len(found.indices) == 150 and set(range(1, 20)) <= set(found.indices.tolist())
+        assert found.answer.capped and "candidates" in found.answer.why
+        assert any("capped" in what for what, _ in found.warnings)

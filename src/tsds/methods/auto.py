@@ -23,6 +23,7 @@ from tsds.neighbors import NeighborSearch, from_squares, unit_rows
 from tsds.parallel import map_ordered
 from tsds.sampling import Sampling
 from tsds.shares import Edges, Massed, choose
+from tsds.transport.balanced import TooLittleRoom
 from tsds.transport.between import transport_cost_between
 from tsds.transport.rows import Array
 
@@ -39,18 +40,20 @@ def select(problem: Problem) -> Answer:
     default = default_neighbors(problem.size)
     weights = KernelWeights.of(problem)
     with problem.stages.stage("search", len(problem.pool)):
-        found = solve(problem, weights, default)
+        solved = solve(problem, weights, default)
+    if solved.capped is not None:
+        return balanced_answer(problem, solved, weights, "the pool leaves no choice")
     if len(problem.mu) < LEAST_TARGETS:
         why = f"a twentieth of the size: {len(problem.mu)} targets are too few to hold some out"
-        return balanced_answer(problem, found, weights, default, why)
+        return balanced_answer(problem, solved, weights, why)
     with problem.stages.stage("try settings on held-out targets"):
         trials = try_settings(problem, weights)
     best = next(trial for trial in trials if trial.chosen)
     if best.neighbors != default:
         with problem.stages.stage("search", len(problem.pool)):
-            found = solve(problem, weights, best.neighbors)
+            solved = solve(problem, weights, best.neighbors)
     why = f"of {len(trials)} settings tried on held-out targets, within one standard error of the best"
-    answer = balanced_answer(problem, found, weights, best.neighbors, why)
+    answer = balanced_answer(problem, solved, weights, why)
     return replace(answer, sampling=best.sampling, trials=tuple(trials))
 
 
@@ -95,7 +98,7 @@ def choose_trial(settings: list[tuple[float, Sampling]], costs: Array, default: 
     """
     mean = costs.mean(axis=0)
     best = int(mean.argmin())
-    difference = costs - costs[:, [best]]
+    difference = np.where(np.isfinite(costs), costs - costs[:, [best]], np.finfo(float).max / 1e9)
     error = difference.std(axis=0, ddof=1) / np.sqrt(len(costs))
     equals = np.flatnonzero(difference.mean(axis=0) <= error)
     away = [abs(np.log(settings[t][0] / default)) for t in equals]
@@ -139,7 +142,10 @@ def _fold_costs(
     """Costs from the held-out targets to what each sampling chooses for the others."""
     search, mu, size = problem.search.only(seen), problem.mu[seen] / problem.mu[seen].sum(), problem.size
     capacity = float(size) if problem.capacity is None else problem.capacity
-    found = find_balanced(search, known.weigh, capacity, s, mu)
+    try:
+        found = find_balanced(search, known.weigh, capacity, s, mu)
+    except TooLittleRoom:  # a setting that the pool has no room for is none to take
+        return [float("inf")] * len(samplings)
     i, k = np.nonzero(found.plan.mass)
     rows, at = np.unique(found.indices[i, k], return_inverse=True)
     mass, distance = found.plan.mass[i, k], found.distances[i, k]

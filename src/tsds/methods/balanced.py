@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from tsds.balancing import Balanced, find_balanced
-from tsds.errors import BudgetError, InputError
+from tsds.errors import InputError
 from tsds.methods.kde import KernelWeights
 from tsds.methods.problem import Answer, Problem, answer
 from tsds.transport import Plan, RegularizationPath
+from tsds.transport.balanced import TooLittleRoom
 
 #: s, the neighbours a target relies on, as a share of the size: the flat middle of its curve (benchmarks/ablations.py).
 NEIGHBORS_PER_SIZE = 1 / 20
@@ -24,34 +26,54 @@ def default_neighbors(size: int) -> float:
 def select(problem: Problem) -> Answer:
     """One balanced plan, of the strength asked for or the default one."""
     asked = problem.strength.neighbors
-    s = default_neighbors(problem.size) if asked is None else asked
     weights = KernelWeights.of(problem)
     with problem.stages.stage("search", len(problem.pool)):
-        found = solve(problem, weights, s)
-    return balanced_answer(problem, found, weights, s, "a twentieth of the size" if asked is None else "as asked")
+        found = solve(problem, weights, default_neighbors(problem.size) if asked is None else asked)
+    why = "a twentieth of the size" if asked is None else "as asked"
+    return balanced_answer(problem, found, weights, why)
 
 
-def solve(problem: Problem, weights: KernelWeights, s: float) -> Balanced:
+@dataclass(frozen=True)
+class Solved:
+    """A balanced plan with the settings it is for.
+
+    Attributes:
+      found: the plan.
+      capacity, neighbors: S and s; less than asked for where the pool has no room for it.
+      capped: why they are less, or None.
+    """
+
+    found: Balanced
+    capacity: float
+    neighbors: float
+    capped: str | None = None
+
+
+def solve(problem: Problem, weights: KernelWeights, s: float) -> Solved:
     """The balanced plan for s, over the whole pool.
+
+    Where the pool's distinct candidates can't hold the mass, as much is asked of them as they can.
 
     Raises:
       InputError: if a strength is asked for that this method does not have.
-      BudgetError: if the pool's distinct candidates can't hold the mass.
     """
     strength = problem.strength
     if strength.alpha is not None or strength.effective_size is not None:
         raise InputError("method balanced has no alpha and no effective size", remedy="use --neighbors and --capacity")
     capacity = float(problem.size) if problem.capacity is None else problem.capacity
     try:
-        return find_balanced(problem.search, weights, capacity, s, problem.mu)
-    except ValueError as error:
-        raise BudgetError(
-            f"near-duplicates counted once, {error}", remedy="a smaller --size, --capacity or --neighbors"
-        ) from error
+        return Solved(find_balanced(problem.search, weights, capacity, s, problem.mu), capacity, s)
+    except TooLittleRoom:  # the lists held the whole pool, so that all of it can be weighed
+        weight = float(weights(np.arange(len(problem.pool))).sum())
+        room = weight * (1 - 1e-6)
+        capacity, s = min(capacity, room), min(s, room / 2)
+        found = find_balanced(problem.search, weights, capacity, s, problem.mu)
+        return Solved(found, capacity, s, f"near-duplicates counted once, the pool has {weight:,.1f} candidates")
 
 
-def balanced_answer(problem: Problem, found: Balanced, weights: KernelWeights, s: float, why: str) -> Answer:
+def balanced_answer(problem: Problem, solved: Solved, weights: KernelWeights, why: str) -> Answer:
     """The plan summed over the targets; with it the path of the same lists without capacities, for looking around."""
+    found, s = solved.found, solved.neighbors
     mass, d = found.plan.mass, found.distances
     plan = Plan(
         mass=mass / mass.sum(),
@@ -66,4 +88,14 @@ def balanced_answer(problem: Problem, found: Balanced, weights: KernelWeights, s
         d, found.weights, found.indices, target_weights=problem.mu, scale=problem.strength.scale,
         complete=found.indices.shape[1] == len(problem.pool) and bool((found.indices >= 0).all()),
     )  # fmt: skip
-    return answer(plan, found.indices, d, why=why, path=path, density=weights.known(), note=weights.note())
+    capped = solved.capped is not None
+    return answer(
+        plan,
+        found.indices,
+        d,
+        why=f"{solved.capped}, fewer than asked for" if capped else why,
+        capped=capped,
+        path=path,
+        density=weights.known(),
+        note=weights.note(),
+    )

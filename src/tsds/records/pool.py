@@ -136,6 +136,13 @@ class Pool:
                 found.append(candidate)
         return found
 
+    def read_at(self, rows: ArrayLike) -> Iterator[tuple[Record, Candidate]]:
+        """The parsed records at these positions, ascending, each with its text, id, group and tokens."""
+        for record in self.records(rows):
+            candidate = self._fields.candidate(record)
+            assert candidate is not None, "only usable records are asked for"
+            yield record, candidate
+
     def write(
         self,
         rows: ArrayLike,

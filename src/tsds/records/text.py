@@ -156,6 +156,42 @@ def _exchange(parts: dict[str, str]) -> str:
     return Dialogue(turns)
 
 
+def parts_of(record: Record, spec: TextSpec = FOUND) -> list[tuple[str, str]] | None:
+    """The text of a record as the parts it is joined from: (role, text) of a chat, (field, text) of other layouts.
+
+    None where the text is one piece, or is made by a template.
+    """
+    if isinstance(record, str) or spec.template is not None:
+        return None
+    if spec.field is not None:
+        value = lookup(record, spec.field)
+        return _turns(value, spec.field) if _is_chat(value) else None
+    if isinstance(record.get("text"), str):
+        return None
+    for needed, more in LAYOUTS:
+        if all(record.get(name) is not None for name in needed):
+            found: list[tuple[str, str]] = []
+            for name in needed + more:
+                value = record.get(name)
+                if _is_chat(value):
+                    found += _turns(value, name)
+                elif value is not None and (text := _rendered(value, name, numbers=name in more)):
+                    found.append((name, text))
+            return found if len(found) > 1 else None
+    return None
+
+
+def _turns(messages: Any, name: str) -> list[tuple[str, str]]:
+    """The messages of a chat that hold text, each with the name of its role."""
+    turns = []
+    for message in messages:
+        content = _content(message, name)
+        role = (message.get("role") or message.get("from")) if isinstance(message, dict) else None
+        if content:
+            turns.append((role if isinstance(role, str) else "message", content))
+    return turns
+
+
 def _named(record: dict[str, Any], name: str) -> str:
     value = lookup(record, name)
     if value is _ABSENT:

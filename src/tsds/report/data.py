@@ -124,14 +124,21 @@ def composition(selection: Selection) -> list[Group]:
     return sorted(rows, key=lambda g: (-g["chosen"], -g["mass"], g["name"]))
 
 
+def spread_over_targets(selection: Selection, count: int) -> NDArray[np.int64]:
+    """Places, among the candidates with mass, of the chosen nearest to so many targets, the best served first."""
+    answer = selection.answer
+    chosen = np.flatnonzero(selection.drawn.counts > 0)
+    near = chosen[np.lexsort((answer.rows[chosen], answer.distance[chosen]))]
+    near = near[np.sort(np.unique(answer.target[near], return_index=True)[1])]
+    return near[np.unique(np.linspace(0, len(near) - 1, count).round().astype(np.int64))]
+
+
 def _examples(selection: Selection) -> list[Example]:
     """Chosen records: the nearest of ten targets, from the best served to the worst, then the most probable others."""
     answer, counts = selection.answer, selection.drawn.counts
     census = selection.inputs.candidates.census
     chosen = np.flatnonzero(counts > 0)
-    near = chosen[np.lexsort((answer.rows[chosen], answer.distance[chosen]))]
-    near = near[np.sort(np.unique(answer.target[near], return_index=True)[1])]
-    spread = near[np.unique(np.linspace(0, len(near) - 1, SHOWN).round().astype(np.int64))]
+    spread = spread_over_targets(selection, SHOWN)
     rest = np.setdiff1d(chosen, spread)
     rest = rest[np.lexsort((rest, -answer.probability[rest]))]
     picked = np.concatenate([spread, rest])[:EXAMPLES]

@@ -1,48 +1,110 @@
-"""The facts of a run that a folder holds: they lie in its page."""
+"""The facts of a run that a folder holds: they lie in its page, and the page can be written anew from them."""
 
 from __future__ import annotations
 
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import orjson
 
 from tsds.errors import InputError
 from tsds.report.facts import Facts
+from tsds.report.page import write_page
+from tsds.report.page_facts import ComparedFact, Explorer
+
+PAGE, RUN, COMPARISON = "report.html", "run.json", "compare.json"
 
 
-class _Island(HTMLParser):
-    """Collects the text of `<script id="facts">`."""
+class _Islands(HTMLParser):
+    """Collects the texts of `<script id=...>`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.text: list[str] = []
-        self._inside = False
+        self.texts: dict[str, list[str]] = {}
+        self._inside = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._inside = tag == "script" and ("id", "facts") in attrs
+        self._inside = (dict(attrs).get("id") or "") if tag == "script" else ""
 
     def handle_endtag(self, tag: str) -> None:
-        self._inside = False
+        self._inside = ""
 
     def handle_data(self, data: str) -> None:
         if self._inside:
-            self.text.append(data)
+            self.texts.setdefault(self._inside, []).append(data)
 
 
 def facts_in(folder: Path) -> Facts:
-    """The facts of the run in this folder.
+    """The facts of the run in this folder, as far as its page keeps them.
 
     Raises:
       InputError: if it holds none.
     """
-    page = folder / "report.html"
-    if not (folder / "run.json").is_file() or not page.is_file():
-        raise InputError("holds no run", path=folder, remedy="name the folder that --out named")
-    island = _Island()
-    island.feed(page.read_text(encoding="utf-8"))
+    return _read(folder)[0]
+
+
+def renew(folder: Path, compared: Path | None = None) -> Facts:
+    """Write the page of the run in this folder anew, with the comparison if there is one; returns its facts.
+
+    Args:
+      folder: of a run.
+      compared: what `tsds compare` wrote; `compare.json` in the folder, if it is there, if None.
+
+    Raises:
+      InputError: if the folder holds no run, or the comparison can't be read.
+    """
+    facts, explorer = _read(folder)
+    path = compared or folder / COMPARISON
+    if compared is not None or path.is_file():
+        explorer["comparison"] = comparison_in(path)
+    write_page(facts, explorer, folder / PAGE)
+    return facts
+
+
+def comparison_in(path: Path) -> list[ComparedFact]:
+    """The scores that `tsds compare` wrote: methods, each with its metrics, each with mean, low and high.
+
+    `measures`, where it is there, has a heading, a line and the better direction of each metric.
+
+    Raises:
+      InputError: if the file is missing or holds something else.
+    """
     try:
-        return cast(Facts, orjson.loads("".join(island.text)))
-    except orjson.JSONDecodeError:
+        whole = orjson.loads((path / COMPARISON if path.is_dir() else path).read_bytes())
+        methods, measures = (whole["methods"], whole.get("measures", {})) if isinstance(whole, dict) else (whole, {})
+        return [
+            ComparedFact(
+                method=str(method.get("method") or method["name"]),
+                metric=str(measures.get(metric, {}).get("head", metric)),
+                about=_about(measures.get(metric, {})),
+                mean=float(score["mean"]),
+                low=float(score["low"]),
+                high=float(score["high"]),
+            )
+            for method in methods
+            for metric, score in method["metrics"].items()
+            if score["mean"] is not None  # a measure that a method has not
+        ]
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", path=path, remedy="name what tsds compare wrote") from None
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        raise InputError("is no comparison of methods", path=path, remedy="name what tsds compare wrote") from None
+
+
+def _about(measure: dict[str, Any]) -> str:
+    better = {True: "; less is better", False: "; more is better"}.get(measure.get("lower"), "")  # type: ignore[arg-type]
+    return f"{measure.get('line', '')}{better}".strip("; ")
+
+
+def _read(folder: Path) -> tuple[Facts, Explorer]:
+    page = folder / PAGE
+    if not (folder / RUN).is_file() or not page.is_file():
+        raise InputError("holds no run", path=folder, remedy="name the folder that --out named")
+    islands = _Islands()
+    islands.feed(page.read_text(encoding="utf-8"))
+    try:
+        facts, explorer = (orjson.loads("".join(islands.texts[name])) for name in ("facts", "explorer"))
+    except (orjson.JSONDecodeError, KeyError):
         raise InputError("is not the page of a run", path=page, remedy="run the selection again") from None
+    return cast(Any, facts), cast(Any, explorer)

@@ -27,6 +27,18 @@ from tsds.transport.rows import Array, check_rows, target_masses
 _LEAST = 12
 
 
+class TooLittleRoom(ValueError):
+    """The whole pool can't hold the mass: S or s exceeds its weight.
+
+    Attributes:
+      weight: of the pool, the effective number of its distinct candidates.
+    """
+
+    def __init__(self, weight: float, size: float, neighbors: float | None) -> None:
+        self.weight = weight
+        super().__init__(f"the candidates weigh {weight:.6g}: size {size:g} or neighbors {neighbors} is more than that")
+
+
 @dataclass(frozen=True)
 class BalancedPlan:
     """A balanced plan on the listed candidates, and its proof.
@@ -89,8 +101,8 @@ def balanced_plan(
       start: candidates, ascending, and their prices in a similar problem, to begin near its solution.
 
     Raises:
-      ValueError: on malformed arrays, or, if the lists are complete, when the candidates can't hold all of the mass:
-        size or neighbors exceeds the pool's weight.
+      ValueError: on malformed arrays.
+      TooLittleRoom: if the lists are complete and the candidates can't hold all of the mass.
     """
     d = np.atleast_2d(np.asarray(distances, dtype=np.float64))
     w = np.isfinite(d).astype(np.float64) if weights is None else np.atleast_2d(np.asarray(weights, dtype=np.float64))
@@ -109,9 +121,7 @@ def balanced_plan(
     first = _first(d, column, bounds, mu, None if start is None else _prices(candidates, *start))
     flow = optimal_flow(d, column, mu, capacity, outside=outside, edge_capacity=bounds, first=first)
     if complete and flow.outside.sum() > 1e-7:
-        raise ValueError(
-            f"the candidates weigh {weight.sum():.6g}: size {size:g} or neighbors {neighbors} is more than that"
-        )
+        raise TooLittleRoom(float(weight.sum()), size, neighbors)
     u, v = np.minimum(flow.row_price, outside), flow.column_price
     cost = float((flow.mass * np.where(flow.mass > 0, d, 0.0)).sum() + (flow.outside * last).sum())
     bound = float(mu @ u - capacity @ v)

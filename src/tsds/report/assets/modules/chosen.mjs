@@ -1,0 +1,58 @@
+// Why these: the chosen records, each beside the target that it serves.
+import { el, folding, growing, prose } from "./dom.mjs";
+import { listed, ORDERS, searchable } from "./select.mjs";
+import { num, percent, plural, whole } from "./format.mjs";
+import { oneLine, visible } from "./text.mjs";
+
+export function chosenList(facts, explorer, state) {
+  const haystacks = explorer.chosen.map((c) => searchable(c, explorer));
+  const list = el("div", { class: "records" }), count = el("p", { class: "soft count", "aria-live": "polite" }), chips = el("div", { class: "chips" });
+  const search = el("input", { type: "search", placeholder: "Search texts, targets, sources, ids", "aria-label": "search the chosen records" });
+  const order = el("select", { "aria-label": "order of the chosen records" }, ...Object.entries(ORDERS).map(([key, one]) => el("option", { value: key }, one.label)));
+  const groups = [...new Set(explorer.chosen.map((c) => explorer.records[c.record].group))].filter((g) => g !== null).sort();
+  const group = el("select", { "aria-label": "source of the chosen records" }, el("option", { value: "" }, "all sources"), ...groups.map((g, i) => el("option", { value: i + 1 }, visible(g))));
+  search.addEventListener("input", () => state.set({ query: search.value }));
+  order.addEventListener("change", () => state.set({ order: order.value }));
+  group.addEventListener("change", () => state.set({ group: group.value ? groups[group.value - 1] : null }));
+
+  const show = () => {
+    const now = state.get(), found = listed(explorer, haystacks, now);
+    growing(list, found.length, (i) => entry(explorer, explorer.chosen[found[i]], state), 12);
+    const sample = explorer.chosen.length < explorer.chosen_total ? `, a sample of the ${whole(explorer.chosen_total)} chosen` : "";
+    count.textContent = found.length === explorer.chosen.length ? `${plural(found.length, "record")}${sample}` : `${whole(found.length)} of ${plural(explorer.chosen.length, "record")}${sample}`;
+    chips.replaceChildren(...(now.kept ? [el("button", { type: "button", class: "chip", onclick: () => state.set({ kept: null, keptWhy: "" }) }, now.keptWhy + " ", el("span", { "aria-hidden": "true" }, "✕"), el("span", { class: "unseen" }, "remove this filter"))] : []));
+    order.value = now.order;
+  };
+  state.on(["query", "order", "group", "kept"], show);
+  show();
+  return el("div", { class: "list" }, el("div", { class: "controls" }, search, order, groups.length > 1 ? group : null), el("div", { class: "status" }, count, chips), list);
+}
+
+function entry(explorer, c, state) {
+  const record = explorer.records[c.record], target = explorer.targets[c.target];
+  const numbers = [
+    ["distance", num(c.distance)], ["rank", whole(c.rank + 1)], ["probability", num(c.probability, 2)],
+    c.density === null ? null : ["density", num(c.density)], ["tokens", whole(record.tokens)],
+    c.count > 1 ? ["times", whole(c.count)] : null, record.copies > 1 ? ["copies", whole(record.copies)] : null,
+  ].filter(Boolean);
+  const head = el("header", {}, el("span", { class: "from" }, visible(record.group ?? `row ${record.row}`)), el("span", { class: "soft id" }, visible(String(record.id))),
+    el("span", { class: "numbers" }, ...numbers.map(([label, value]) => el("span", {}, el("span", { class: "soft" }, label + " "), el("b", { "data-key": label }, value)))));
+  const serves = el("div", { class: "serves" }, el("button", { type: "button", class: "link aim", title: "list all that serve this target", onclick: () => state.set(forTarget(explorer, c.target)) }, `serves target ${visible(String(target.id))}`), folding(explorer.texts[target.text], 3));
+  return el("article", { class: "record", "data-row": record.row }, head, folding(explorer.texts[record.text]), serves, near(explorer, c));
+}
+
+export function forTarget(explorer, target) {
+  const kept = new Set(explorer.chosen.flatMap((c, i) => (c.target === target ? [i] : [])));
+  return { kept, keptWhy: `serve target ${visible(String(explorer.targets[target].id))}` };
+}
+
+function near(explorer, c) {
+  if (!c.near || !c.near_total) return null;
+  const rows = c.near.map((one) => {
+    const record = explorer.records[one.record];
+    const fate = one.count ? "also chosen" : one.probability ? "has mass, not chosen" : "no mass";
+    return el("li", {}, el("span", { class: "soft" }, `at ${num(one.distance)}, ${fate}`), el("div", { dir: "auto" }, oneLine(explorer.texts[record.text], 240)));
+  });
+  const more = c.near_total > rows.length ? el("li", { class: "soft" }, `and ${whole(c.near_total - rows.length)} more`) : null;
+  return el("details", { class: "near" }, el("summary", {}, plural(c.near_total, "near-duplicate"), " in the pool"), el("ul", {}, ...rows, more));
+}
