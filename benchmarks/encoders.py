@@ -71,26 +71,27 @@ def text_of(record: dict[str, Any]) -> str:
 class Target:
     """500 rows (or all queries) to select with, up to 1,000 held out."""
 
-    def __init__(self, folder: Path, split: str) -> None:
+    def __init__(self, folder: Path, split: str, rows: int = 500) -> None:
         shown = folder / ("query.jsonl.gz" if (folder / "query.jsonl.gz").exists() else "train.jsonl.gz")
         self.name = folder.name
-        self.texts = [text_of(record) for record in read(shown)][:500]
+        self.texts = [text_of(record) for record in read(shown)][:rows]
         self.held_out = [text_of(record) for record in read(folder / f"{split}.jsonl.gz")][:1000]
 
 
 class Benchmark:
     """One pool with its targets, and the reference measures on it."""
 
-    def __init__(self, name: str, split: str) -> None:
+    def __init__(self, name: str, split: str, part: slice = slice(None), rows: int = 500) -> None:
         self.name = name
-        records = read(DATA / name / "pool.jsonl.gz")
+        self.records = records = read(DATA / name / "pool.jsonl.gz")[part]
         self.texts = [text_of(record) for record in records]
         self.sources = np.array([record["source"] for record in records])
         row = {record["id"]: i for i, record in enumerate(records)}
         copies = read(DATA / name / "near_duplicates.jsonl.gz") if name == "domain" else []
+        copies = [copy for copy in copies if copy["base"] in row]
         self.copies = [copy["text"] for copy in copies]
         self.bases = np.array([row[copy["base"]] for copy in copies], dtype=np.int64)
-        self.targets = [Target(folder, split) for folder in sorted((DATA / name / "targets").iterdir())]
+        self.targets = [Target(folder, split, rows) for folder in sorted((DATA / name / "targets").iterdir())]
         counter = CountVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", dtype=np.float32)
         counts = counter.fit_transform(self.texts)
         tfidf = TfidfTransformer(sublinear_tf=True)

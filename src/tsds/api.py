@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -26,7 +27,11 @@ def select(
     capacity: float | None = None,
     bandwidth: float | Literal["auto"] = "auto",
     metric: Literal["l2", "cosine"] = "l2",
-    encoder: str = "hash",
+    encoder: str | Callable[..., Any] = "hash",
+    transform: str | None = None,
+    device: str = "auto",
+    store: str | Path | None = None,
+    store_precision: Literal["float16", "float32", "int8"] = "float16",
     sampling: Sampling | None = None,
     seed: int = 0,
     copies: Literal["collapse", "keep"] = "collapse",
@@ -60,7 +65,12 @@ def select(
       capacity: S of "balanced", how many effective candidates must share the mass; the size if not given.
       bandwidth: h, up to which records count as near-duplicates; "auto"; or 0 for exact copies only.
       metric: "l2", Euclidean between embeddings, or "cosine", 1 - cos.
-      encoder: texts to embeddings, "hash" or "hash:DIM".
+      encoder: texts to embeddings: "hash", "sentence:NAME_OR_PATH", ... (`tsds encoders` lists them), or a function
+        from a list of texts to an (n, d) array.
+      transform: a map on top of the vectors: "normalize", "whiten", "pca:K", "target-subspace:K", several with commas.
+      device: where an encoder with a model computes: "cpu", "cuda" or "auto".
+      store: a folder where vectors are kept and found again; encoders with a model have one in the user's cache.
+      store_precision: of stored vectors.
       sampling: "shares" (of a shortlist of those with most mass every target gets its share), "systematic" and "top"
         without replacement, "multinomial" with; the method's own if None.
       seed: of everything that is drawn; the same seed gives the same result.
@@ -96,6 +106,10 @@ def select(
         bandwidth=bandwidth,
         metric=metric,
         encoder=encoder,
+        transform=transform,
+        device=device,
+        store=None if store is None else Path(store),
+        store_precision=store_precision,
         sampling=sampling,
         seed=seed,
         copies=copies,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Vectors
 from tsds.neighbors import Array, NeighborSearch, from_squares, unit_rows
+from tsds.records.dialogue import Dialogue, turns_of
 
 #: Edits of a text are near-duplicates up to this quantile of their distances (benchmarks/bandwidth.py).
 QUANTILE = 0.95
@@ -32,7 +33,16 @@ class Bandwidth:
 
 
 def perturbed(text: str, rng: np.random.Generator) -> str:
-    """A near-duplicate of a text by one to three edits: case, punctuation, white space, a dropped or moved word."""
+    """A near-duplicate of a text by one to three edits: case, punctuation, white space, a dropped or moved word.
+
+    Of a dialogue one turn is edited, the longer the likelier.
+    """
+    turns = turns_of(text)
+    if turns:
+        lengths = np.array([len(turn.content) for turn in turns])
+        i = int(rng.choice(len(turns), p=lengths / lengths.sum()))
+        edited = turns[i]._replace(content=perturbed(turns[i].content, rng))
+        return Dialogue([*turns[:i], edited, *turns[i + 1 :]])
     for _ in range(int(rng.integers(1, 4))):
         words = text.split(" ")
         i = int(rng.integers(len(words)))

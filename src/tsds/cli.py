@@ -41,6 +41,10 @@ def select(
     bandwidth: opt.Bandwidth = "auto",
     metric: opt.Metric = "l2",
     encoder: opt.Encoder = "hash",
+    transform: opt.Transform = None,
+    device: opt.Device = "auto",
+    store: opt.Store = None,
+    store_precision: opt.Precision = "float16",
     sampling: opt.Sampling = None,
     seed: opt.Seed = 0,
     copies: opt.Copies = "collapse",
@@ -100,6 +104,10 @@ def path(
     bandwidth: opt.Bandwidth = "auto",
     metric: opt.Metric = "l2",
     encoder: opt.Encoder = "hash",
+    transform: opt.Transform = None,
+    device: opt.Device = "auto",
+    store: opt.Store = None,
+    store_precision: opt.Precision = "float16",
     seed: opt.Seed = 0,
     copies: opt.Copies = "collapse",
     exclude: opt.Exclude = None,
@@ -140,6 +148,10 @@ def compare(
     bandwidth: opt.Bandwidth = "auto",
     metric: opt.Metric = "l2",
     encoder: opt.Encoder = "hash",
+    transform: opt.Transform = None,
+    device: opt.Device = "auto",
+    store: opt.Store = None,
+    store_precision: opt.Precision = "float16",
     seed: opt.Seed = 0,
     copies: opt.Copies = "collapse",
     exclude: opt.Exclude = None,
@@ -174,27 +186,67 @@ def compare(
 
 @app.command()
 def embed(
-    pool: opt.Sources,
-    target: opt.Targets,
-    out: opt.Out,
+    out: opt.StoreOut,
+    sources: opt.PoolArguments = None,
+    pool: opt.PoolOption = None,
+    target: opt.TargetOption = None,
     encoder: opt.Encoder = "hash",
+    device: opt.Device = "auto",
+    precision: opt.Precision = "float16",
     seed: opt.Seed = 0,
     text_field: opt.TextField = None,
     template: opt.Template = None,
-    overwrite: opt.Overwrite = False,
+    on_error: opt.OnError = "fail",
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Embed pool and target once, into .npy files to be given to `select` with --embeddings and --target-embeddings."""
+    """Embed a pool into a store, where `select --store` finds it; when the pool grows, its new records are added."""
+    given = [*(sources or []), *(pool or [])]
+    if not given:
+        raise InputError("no pool is given", remedy="tsds embed POOL --encoder ENCODER --out STORE")
     screen = Screen(json=json, quiet=quiet)
     from tsds.embedding import embed as embed_records
     from tsds.records import TextSpec
+    from tsds.settings import check_choice
 
+    check_choice("store_precision", precision)
     with screen.progress() as listener:
-        spec = TextSpec(text_field, template)
-        written = embed_records(_paths(pool), _tasks(target), out, encoder, seed, spec, overwrite, listener)
-    screen.embedded(written, out)
+        written = embed_records(
+            _paths(given), _tasks(target) if target else None, out, encoder, seed, TextSpec(text_field, template),
+            device=device, precision=precision, on_error=on_error, listener=listener,
+        )  # fmt: skip
+    screen.embedded(written)
+
+
+store_app = typer.Typer(no_args_is_help=True, help="Look into an embedding store, check it, tidy it.")
+app.add_typer(store_app, name="store")
+
+
+@store_app.command("ls")
+def store_ls(folder: opt.StoreFolder, json: opt.Json = False, debug: opt.Debug = False) -> None:
+    """List the encoders of a store: rows, dimensions, precision, size."""
+    from tsds.embedding import listing
+
+    Screen(json=json).spaces(listing(folder))
+
+
+@store_app.command("verify")
+def store_verify(folder: opt.StoreFolder, json: opt.Json = False, debug: opt.Debug = False) -> None:
+    """Read every byte and compare checksums; exit code 1 if a shard is damaged."""
+    from tsds.embedding import verify
+
+    Screen(json=json).facts({"store": str(folder), "shards": verify(folder), "damaged": 0})
+
+
+@store_app.command("gc")
+def store_gc(
+    folder: opt.StoreFolder, unused_days: opt.UnusedDays = None, json: opt.Json = False, debug: opt.Debug = False
+) -> None:
+    """Remove damaged shards and what killed runs left; no run may be adding to the store."""
+    from tsds.embedding import collect_garbage
+
+    Screen(json=json).facts(collect_garbage(folder, unused_days))
 
 
 @app.command()

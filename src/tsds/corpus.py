@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.embeddings.encoders import Encoder
+from tsds.embeddings.encoders import Encoder, Role
 from tsds.embeddings.vectors import Rows, Vectors
 from tsds.errors import InputError, RunError
 from tsds.leakage import Guard, digests
@@ -161,27 +161,27 @@ def texts_of(pool: Pool, census: Census, advance: Advance = lambda rows: None) -
 
 def encode_to(
     path: Path,
-    batches: Iterator[list[str]],
+    batches: Iterator[Sequence[str]],
     count: int,
     encoder: Encoder,
-    keep: Sequence[int] = (),
-) -> tuple[Vectors, list[str]]:
-    """Write the vectors of a stream of texts to a .npy file; also returns the texts at the positions in `keep`.
+    role: Role = "candidate",
+    advance: Advance = lambda rows: None,
+) -> Vectors:
+    """Write the vectors of a stream of texts to a .npy file.
 
     Args:
       path: where to write.
       batches: texts, `count` in all.
       count: rows of the file.
       encoder: fitted.
-      keep: ascending positions.
+      role: whose texts these are.
+      advance: told the number of texts encoded.
     """
     out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(count, encoder.dim))
-    start, texts, wanted = 0, [], list(keep)
+    start = 0
     for batch in batches:
-        out[start : start + len(batch)] = encoder.encode(batch)
-        while wanted and wanted[0] < start + len(batch):
-            texts.append(batch[wanted.pop(0) - start])
+        out[start : start + len(batch)] = encoder.encode(batch, role, advance)
         start += len(batch)
     out.flush()
     del out
-    return Vectors.of(path), texts
+    return Vectors.of(path)

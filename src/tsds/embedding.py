@@ -1,70 +1,128 @@
-"""Embed pool and target once, for many selections: .npy files with a row for each record, and what made them."""
+"""Embed pool and targets once, for many selections: into a store that `select` finds them in again."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import orjson
-
-from tsds.corpus import encode_to, take_census, texts_of
-from tsds.embeddings.encoders import make_encoder
-from tsds.errors import InputError
-from tsds.output import reserved
-from tsds.records import Pool, TextSpec, atomic_file
+from tsds.corpus import take_census, texts_of
+from tsds.embeddings.encoders import Role
+from tsds.embeddings.shards import remove_shard
+from tsds.embeddings.store import Store
+from tsds.encoding import Embedder
+from tsds.errors import RunError
+from tsds.records import Pool, TextSpec
 from tsds.stages import Listener, Stages
-
-MANIFEST = "run.json"
 
 
 def embed(
     pool: Any,
     target: Any,
     out: Path,
-    encoder: str,
-    seed: int,
-    text: TextSpec,
-    overwrite: bool = False,
+    encoder: Any,
+    seed: int = 0,
+    text: TextSpec | None = None,
+    *,
+    device: str = "auto",
+    precision: Any = "float16",
+    on_error: Any = "fail",
     listener: Listener | None = None,
 ) -> dict[str, Any]:
-    """Write `pool.npy`, `target.npy` (or one file a task) and a manifest to a folder; returns the manifest.
+    """Encode what the store does not have yet of a pool, and of targets if any are given; returns what was done.
+
+    Args:
+      pool, target: records, as in `tsds.select`; a target may be None.
+      out: the store, made if it is not there.
 
     Raises:
-      InputError: on unusable records; every record needs text, so that rows and records stay in step.
+      InputError: on unusable records or an unusable store.
     """
     stages = Stages(listener)
-    maker = make_encoder(encoder, seed)
-    records = Pool.open(pool, text=text, role="pool")
-    tasks = dict(target) if isinstance(target, Mapping) else {"target": target}
-    with reserved(out, overwrite=overwrite) as scratch:
-        with stages.stage("read the pool") as advance:
-            census = _whole(records, advance)
-        with stages.stage("fit the encoder", len(census)) as advance:
-            maker.fit(texts_of(records, census, advance))
-        shapes = {}
-        for name, source in {"pool": records, **tasks}.items():
-            one = source if isinstance(source, Pool) else Pool.open(source, text=text, role=name)
-            count = census if one is records else _whole(one)
-            with stages.stage(f"encode {name}", len(count)) as advance:
-                vectors, _ = encode_to(scratch / f"{name}.npy", texts_of(one, count, advance), len(count), maker)
-            shapes[f"{name}.npy"] = [len(vectors), vectors.dim]
-        manifest = {
-            "encoder": maker.fingerprint(),
-            "seed": seed,
-            "files": shapes,
-            "pool": records.checksum(),
-            "seconds": stages.seconds,
+    text = text or TextSpec()
+    tasks = {} if target is None else dict(target) if isinstance(target, Mapping) else {"target": target}
+    with tempfile.TemporaryDirectory(prefix="tsds-") as scratch:
+        embedder = Embedder(encoder, seed, device, out, precision, Path(scratch), stages)
+        counts = {}
+        for name, source in {"pool": pool, **tasks}.items():
+            records = Pool.open(source, text=text, on_error=on_error, role=name)
+            with stages.stage(f"read the {name}") as advance:
+                census = take_census(records, advance=advance)
+            if name == "pool":
+                with stages.stage("fit the encoder", len(census)) as advance:
+                    embedder.fit(texts_of(records, census, advance))
+            role: Role = "candidate" if name == "pool" else "target"
+            vectors = embedder.vectors(lambda r=records, c=census: texts_of(r, c), len(census), role, f"encode {name}")  # type: ignore[misc]
+            counts[name] = {"read": census.read, "texts": len(census), **embedder.latest, "dimensions": vectors.dim}
+        return {
+            "store": str(out),
+            "encoder": embedder.spec,
+            "fingerprint": embedder.encoder.fingerprint(),
+            "precision": precision,
+            "sources": counts,
+            "notes": embedder.notes(),
+            "stages": {stage.name: round(stage.seconds, 3) for stage in stages.records.values()},
+            "seconds": round(stages.seconds, 3),
         }
-        with atomic_file(scratch / MANIFEST) as file:
-            file.write(orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    return manifest
 
 
-def _whole(records: Pool, advance: Any = lambda rows: None) -> Any:
-    census = take_census(records, collapse=False, advance=advance)
-    if len(census) != census.read:
-        first = int(np.setdiff1d(np.arange(census.read), census.rows)[0])
-        raise InputError("has no text", path=records.role, row=first, remedy=f"remove the {census.empty} such records")
-    return census
+def listing(folder: Path) -> list[dict[str, Any]]:
+    """Every space of a store: its encoder, rows, dimensions, precision, bytes, and when it was last used."""
+    rows = []
+    for space in Store.existing(folder).spaces():
+        entries = space.entries()
+        rows.append(
+            {
+                "space": space.folder.name,
+                "encoder": space.encoder,
+                "rows": sum(entry.rows for entry in entries),
+                "dimensions": entries[0].dim if entries else 0,
+                "precision": space.dtype,
+                "shards": len(entries),
+                "bytes": sum(path.stat().st_size for path in space.folder.iterdir()),
+                "days_unused": space.days_unused(),
+                "fingerprint": space.fingerprint,
+            }
+        )
+    return rows
+
+
+def verify(folder: Path) -> int:
+    """Read every byte of a store and return the number of shards, all sound.
+
+    Raises:
+      RunError: naming the damaged ones.
+    """
+    spaces = Store.existing(folder).spaces()
+    bad = [f"{space.folder.name}/{why}" for space in spaces for _, why in space.damaged()]
+    if bad:
+        more = f" and {len(bad) - 3:,} more" if len(bad) > 3 else ""
+        raise RunError(f"{folder}: damaged: {'; '.join(bad[:3])}{more} (tsds store gc removes them, select makes them)")
+    return sum(len(space.entries()) for space in spaces)
+
+
+def collect_garbage(folder: Path, unused_days: float | None = None) -> dict[str, Any]:
+    """Remove damaged shards, what killed runs left, and spaces unused for so many days; returns what went.
+
+    Not to be called while a run adds to the store.
+    """
+    gone: dict[str, Any] = {"damaged": 0, "leftovers": 0, "spaces": [], "bytes": 0}
+    before = _bytes(folder)
+    for space in Store.existing(folder).spaces():
+        if unused_days is not None and space.days_unused() >= unused_days:
+            gone["spaces"].append(f"{space.folder.name} ({space.encoder})")
+            space.remove()
+            continue
+        for name, _ in space.damaged():
+            remove_shard(space.folder, name)
+            gone["damaged"] += 1
+        for path in space.leftovers():
+            path.unlink()
+            gone["leftovers"] += 1
+    gone["bytes"] = before - _bytes(folder)
+    return gone
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

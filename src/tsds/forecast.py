@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from tsds.embeddings.encoders import make_encoder
+from tsds.embeddings.encoders import Setting, make_encoder
 from tsds.embeddings.vectors import Vectors
+from tsds.encoding import duration
 from tsds.inputs import task_sources
 from tsds.methods import method_named
 from tsds.methods.auto import FACTORS, FOLDS, LEAST_TARGETS, MOST_TARGETS, SAMPLINGS
@@ -24,7 +25,7 @@ from tsds.settings import Settings
 from tsds.strength import Strength
 
 #: Records looked at, and those of them that are encoded.
-_LOOK, _ENCODE = 4096, 1024
+_LOOK, _ENCODE, _ENCODE_SLOW, _WARM = 4096, 1024, 200, 8
 #: Bytes a record of the pool takes while it is counted, chosen and sorted; measured on ten million short texts.
 _RECORD_BYTES = 150
 #: The program itself with a block of the pool, and an encoder's tables and sample.
@@ -77,8 +78,8 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
         f"target   {m:,} examples",
         f"memory   about {memory / 1e9:.1f} GB at the peak",
         f"disk     about {disk / 1e9:.2f} GB for vectors while it runs",
-        *(f"{name:<34}{_duration(s)}" for name, s in seconds.items()),
-        f"{'altogether':<34}{_duration(sum(seconds.values()))}",
+        *(f"{name:<34}{duration(s)}" for name, s in seconds.items()),
+        f"{'altogether':<34}{duration(sum(seconds.values()))}",
     ]
     return {
         "records": n,
@@ -102,10 +103,10 @@ def _records(source: Any, settings: Settings, *, encode: bool = True) -> tuple[i
     if not encode or settings.embeddings is not None:
         dim = Vectors.of(array_files(settings.embeddings) or settings.embeddings).dim if settings.embeddings else 0
         return count, exact, read, 0.0, dim
-    encoder = make_encoder(settings.encoder, settings.seed)
-    texts = first.texts[:_ENCODE]
+    encoder = make_encoder(settings.encoder, Setting(settings.seed, settings.device))
+    texts = first.texts[: _ENCODE if not encoder.kept else _ENCODE_SLOW]
     encoder.fit([texts])
-    encoder.encode(texts)  # warm
+    encoder.encode(texts[:_WARM])
     began = time.perf_counter()
     encoder.encode(texts)
     return count, exact, read, (time.perf_counter() - began) / len(texts), encoder.dim
@@ -141,9 +142,3 @@ def _flops(dim: int) -> float:
     began = time.perf_counter()
     a @ b.T
     return 2 * 1024 * 4096 * dim / (time.perf_counter() - began) * 0.6  # the rest goes into keeping the nearest
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(seconds, 0.1):.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.bandwidth import Bandwidth, from_texts
-from tsds.corpus import Census, encode_to, take_census, texts_of
-from tsds.embeddings.encoders import make_encoder
+from tsds.bandwidth import Bandwidth
+from tsds.corpus import Census, take_census, texts_of
 from tsds.embeddings.scan import scan
+from tsds.embeddings.transforms import Transform
 from tsds.embeddings.vectors import Vectors
+from tsds.encoding import encode_records
 from tsds.errors import InputError
 from tsds.leakage import Guard
 from tsds.neighbors import check_widths
@@ -23,9 +24,6 @@ from tsds.records import FOUND, Pool, array_files, is_vectors
 from tsds.settings import Settings
 from tsds.stages import Stages
 from tsds.transport.rows import Array
-
-#: Texts of the pool that are edited to see how near near-duplicates are (benchmarks/bandwidth.py).
-_EDITED = 512
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,7 @@ class Inputs:
     encoder: str
     bandwidth: Bandwidth | None = None
     scratch: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+    notes: list[tuple[str, str | None]] = field(default_factory=list)
 
     @property
     def texts(self) -> InputTexts | None:
@@ -156,17 +155,19 @@ def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: S
     )  # fmt: skip
     if settings.budget.kind == "tokens":
         raise InputError("a size in tokens needs texts, and the pool is embeddings", remedy="give a number of examples")
-    candidates = _distinct(vectors, census, None, _names(pool, "pool"), settings, stages)
-    found = [source.take(np.arange(len(source))).astype(np.float64) for source in wanted.values()]
     for name, source in wanted.items():
         check_widths(vectors, source)
         scan(source, settings.metric, name or "target")
+    given: list[NDArray[Any]] = [source.take(np.arange(len(source))) for source in wanted.values()]
+    vectors, given, scratch = transformed(vectors, given, settings, stages)
+    candidates = _distinct(vectors, census, None, _names(pool, "pool"), settings, stages)
+    found = [rows.astype(np.float64) for rows in given]
     sources: list[tuple[Pool | None, NDArray[np.int64]]] = [(None, np.arange(len(x))) for x in found]
     weights = [np.ones(len(x)) for x in found]
     counts = {"read": sum(map(len, found)), "used": sum(map(len, found)), "empty": 0, "bad": 0}
     names, ones = _names(list(tasks.values()), "target"), np.ones(sum(map(len, found)), np.int64)
     targets = _targets(list(tasks), found, weights, sources, counts, names, ones, settings)
-    return Inputs(candidates, targets, "given embeddings")
+    return Inputs(candidates, targets, _given_name(settings), scratch=scratch)
 
 
 def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
@@ -187,24 +188,20 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
         collapse = settings.copies == "collapse"
         census = take_census(records, collapse=collapse, exclude=exclude, targets=guard, advance=advance)
     if settings.embeddings is not None:
-        encoder_name, bandwidth, scratch = "given embeddings", None, None
+        encoder_name, bandwidth, notes = _given_name(settings), None, []
         vectors = _given(settings.embeddings, "pool", census)
         given = _target_vectors(settings.target_embeddings, list(tasks), chosen)
+        for name, rows in zip(tasks, given, strict=True):
+            check_widths(vectors, Vectors.of(rows))
+            scan(Vectors.of(rows), settings.metric, name or "target")
+        vectors, given, scratch = transformed(vectors, given, settings, stages)
     else:
-        encoder = make_encoder(settings.encoder, settings.seed)
         scratch = tempfile.TemporaryDirectory(prefix="tsds-")
-        with stages.stage("fit the encoder", census.used) as advance:
-            encoder.fit(texts_of(records, census, advance))
-        with stages.stage("encode", census.used) as advance:
-            rng = np.random.default_rng(settings.seed)
-            some = np.sort(rng.choice(len(census), min(len(census), _EDITED), replace=False)).tolist()
-            stream = texts_of(records, census, advance)
-            vectors, texts = encode_to(Path(scratch.name) / "pool.npy", stream, len(census), encoder, some)
-            given = [
-                np.concatenate([encoder.encode(t) for t in texts_of(*one)]) for one in zip(wanted, chosen, strict=True)
-            ]
-            bandwidth = from_texts(texts, encoder.encode, settings.metric, settings.seed)
-        encoder_name = encoder.fingerprint()
+        encoded = encode_records(
+            records, census, list(zip(wanted, chosen, strict=True)), settings, Path(scratch.name), stages
+        )
+        vectors, given, bandwidth, notes = encoded.pool, encoded.targets, encoded.bandwidth, encoded.notes
+        encoder_name = encoded.encoder
     names = [shard.name for shard in records.shards]
     candidates = _distinct(vectors, census, records, names, settings, stages)
     for name, rows in zip(tasks, given, strict=True):
@@ -218,7 +215,25 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
     tokens = np.concatenate([one.tokens for one in chosen])
     wide = [x.astype(np.float64) for x in given]
     targets = _targets(list(tasks), wide, weights, sources, counts, shards, tokens, settings)
-    return Inputs(candidates, targets, encoder_name, bandwidth, scratch)
+    return Inputs(candidates, targets, encoder_name, bandwidth, scratch, notes)
+
+
+def transformed(
+    vectors: Vectors, targets: list[NDArray[Any]], settings: Settings, stages: Stages
+) -> tuple[Vectors, list[NDArray[Any]], tempfile.TemporaryDirectory[str] | None]:
+    """Given vectors with --transform on top, and the folder they are in; as they are without one."""
+    transform = Transform.parse(settings.transform)
+    if not transform:
+        return vectors, targets, None
+    scratch = tempfile.TemporaryDirectory(prefix="tsds-")
+    with stages.stage("transform", len(vectors)):
+        scan(vectors, "l2", "pool")
+        learned = transform.learn(vectors, np.concatenate(targets))
+        return learned.write(vectors, Path(scratch.name) / "pool.npy"), [learned(one) for one in targets], scratch
+
+
+def _given_name(settings: Settings) -> str:
+    return f"given embeddings {settings.transform or ''}".rstrip()
 
 
 def _open(source: Any, role: str, settings: Settings, *, tuned: bool = True) -> Pool:

@@ -38,6 +38,16 @@ Capacity = Annotated[
 Bandwidth = Annotated[str, Option("--bandwidth", help="Distance of near-duplicates: a number, 0, or auto.")]
 Metric = Annotated[str, Option("--metric", help="l2 or cosine.")]
 Encoder = Annotated[str, Option("--encoder", help="Texts to vectors; see `tsds encoders`.")]
+Transform = Annotated[
+    str | None,
+    Option("--transform", help="On top of vectors: normalize, whiten, pca:K, target-subspace:K; or several."),
+]
+Device = Annotated[str, Option("--device", help="Where encoders with a model compute: cpu, cuda or auto.")]
+Store = Annotated[
+    Path | None,
+    Option("--store", help="Where vectors are kept and found again.", show_default="the user's cache; hash: none"),
+]
+Precision = Annotated[str, Option("--store-precision", help="Of stored vectors: float16, float32 or int8.")]
 Sampling = Annotated[
     str | None, Option("--sampling", help="shares, systematic, top or multinomial.", show_default="the method's")
 ]
@@ -56,9 +66,17 @@ WeightField = Annotated[str | None, Option("--weight-field", help="Field that we
 TargetWeights = Annotated[str, Option("--target-weights", help="uniform, or density: targets much alike share.")]
 TaskWeights = Annotated[str | None, Option("--task-weights", help="NAME=2,NAME=1.", show_default="equal")]
 OnError = Annotated[str, Option("--on-error", help="At an unusable record: fail, or skip and count it.")]
-Embeddings = Annotated[list[str] | None, Option("--embeddings", help="Own .npy vectors of the pool's records.")]
+Embeddings = Annotated[
+    list[str] | None, Option("--embeddings", help="Own vectors of the pool: .npy, or .parquet:COLUMN.")
+]
 TargetEmbeddings = Annotated[list[str] | None, Option("--target-embeddings", help="The same for the targets.")]
 
+PoolArguments = Annotated[list[str] | None, Argument(metavar="POOL...", help="Candidates: files, folders, globs.")]
+PoolOption = Annotated[list[str] | None, Option("--pool", help="The same as an option.")]
+TargetOption = Annotated[list[str] | None, Option("--target", help="Examples of the task, to be stored as targets.")]
+StoreOut = Annotated[Path, Option("--out", help="The store, made if it is not there.")]
+StoreFolder = Annotated[Path, Argument(metavar="STORE", help="Folder of the store.", show_default=False)]
+UnusedDays = Annotated[float | None, Option("--unused-days", min=0, help="Also encoders unused for so many days.")]
 Methods = Annotated[
     list[str] | None,
     Option("--methods", help="Those to compare, each with its settings: kde balanced:neighbors=30,sampling=top."),

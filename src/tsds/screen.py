@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,9 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -26,6 +30,14 @@ from tsds.stages import Listener
 
 if TYPE_CHECKING:
     from tsds.compare.comparison import Comparison
+
+
+class Speed(ProgressColumn):
+    """Rows a second of the stage at hand."""
+
+    def render(self, task: Task) -> Text:
+        """As "1,234/s"; nothing while it is not known."""
+        return Text("" if task.finished or task.speed is None else f"{task.speed:,.0f}/s", style="progress.data.speed")
 
 
 class Bars:
@@ -56,6 +68,57 @@ class Bars:
         task = self._progress.tasks[self._progress.task_ids.index(self._open.pop())]
         self._progress.update(task.id, total=task.total or 1, completed=task.total or 1)
 
+    def say(self, line: str) -> None:
+        """A line above the bars, which stays."""
+        self._progress.console.print(Text(line))
+
+
+class Lines:
+    """Progress where nobody watches, as in a log: what is said, and a line a minute while a stage takes long."""
+
+    every = 60.0
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._open: list[_Count] = []
+
+    def start(self, name: str, total: int | None) -> None:
+        """A stage begins."""
+        self._open.append(_Count(name, total, time.monotonic()))
+
+    def advance(self, rows: int) -> None:
+        """Rows of the innermost stage."""
+        stage = self._open[-1]
+        stage.done += rows
+        now = time.monotonic()
+        if now - stage.told < self.every:
+            return
+        stage.told = now
+        rate = stage.done / (now - stage.began)
+        of = "" if stage.total is None else f" of {stage.total:,}"
+        left = "" if stage.total is None else f", {max(stage.total - stage.done, 0) / rate / 60:.0f} min left"
+        self.say(f"{stage.name}: {stage.done:,}{of}, {rate:,.0f} a second{left}")
+
+    def end(self) -> None:
+        """The innermost stage is over."""
+        self._open.pop()
+
+    def say(self, line: str) -> None:
+        """A line on standard error."""
+        self._console.print(Text(line), soft_wrap=True)
+
+
+@dataclass
+class _Count:
+    name: str
+    total: int | None
+    began: float
+    done: int = 0
+    told: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.told = self.began
+
 
 class Screen:
     """Where a command's results go.
@@ -71,15 +134,19 @@ class Screen:
 
     @contextmanager
     def progress(self) -> Iterator[Listener | None]:
-        """Bars on standard error while a run goes on, if a person can see them."""
-        if self._quiet or not self._err.is_terminal:
+        """Bars on standard error while a run goes on, or lines where it is no terminal."""
+        if self._quiet:
             yield None
+            return
+        if not self._err.is_terminal:
+            yield Lines(self._err)
             return
         columns = (
             SpinnerColumn(finished_text="[green]✓"),
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            Speed(),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
         )
         with Progress(*columns, console=self._err, transient=True) as progress:
@@ -132,13 +199,39 @@ class Screen:
         for name, line in lines.items():
             self._out.print(Text.assemble((name.ljust(width), "bold"), "  ", line))
 
-    def embedded(self, written: Mapping[str, Any], out: Path) -> None:
-        """What an embedding run wrote."""
+    def embedded(self, written: Mapping[str, Any]) -> None:
+        """What an embedding run did."""
         if self._json:
             self._write(dict(written))
         elif not self._quiet:
-            for name, shape in written["files"].items():
-                self._out.print(Text(f"{out / name}: {shape[0]:,} x {shape[1]}"))
+            for name, count in written["sources"].items():
+                done = f"{count['made']:,} encoded, {count['found']:,} were there"
+                self._out.print(Text(f"{name}: {count['texts']:,} texts x {count['dimensions']} ({done})"))
+            for line, remedy in written["notes"]:
+                self._out.print(Text(line + (f" ({remedy})" if remedy else ""), style="yellow"))
+            self._out.print(Text.assemble(("Stored in ", "bold"), f"{written['store']}/"))
+
+    def spaces(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The encoders of a store."""
+        if self._json:
+            self._write({"spaces": list(rows)})
+            return
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for head in ("encoder", "rows", "dims", "precision", "shards", "MB", "days unused"):
+            table.add_column(head, justify="left" if head in ("encoder", "precision") else "right", overflow="fold")
+        for row in rows:
+            numbers = (f"{row['rows']:,}", str(row["dimensions"]), row["precision"], f"{row['shards']:,}")
+            table.add_row(Text(row["encoder"]), *numbers, f"{row['bytes'] / 1e6:,.1f}", f"{row['days_unused']:.1f}")
+        self._out.print(table)
+
+    def facts(self, facts: Mapping[str, Any]) -> None:
+        """Names and values, a line each."""
+        if self._json:
+            self._write(dict(facts))
+            return
+        for name, value in facts.items():
+            shown = ", ".join(value) or "none" if isinstance(value, list) else value
+            self._out.print(Text(f"{name}: {shown:,}" if isinstance(shown, int) else f"{name}: {shown}"))
 
     def forecast(self, plan: Mapping[str, Any]) -> None:
         """What a run would need."""

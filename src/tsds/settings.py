@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from tsds.budget import Size
+from tsds.embeddings.transforms import Transform
 from tsds.errors import InputError
 from tsds.records import TextSpec
 from tsds.sampling import Sampling
@@ -19,6 +21,7 @@ _CHOICES = {
     "sampling": (None, "systematic", "top", "multinomial", "shares"),
     "copies": ("collapse", "keep"),
     "on_error": ("fail", "skip"),
+    "store_precision": ("float16", "float32", "int8"),
     "target_weights": ("uniform", "density"),
 }
 
@@ -40,7 +43,11 @@ class Settings:
     capacity: float | None = None
     bandwidth: float | Literal["auto"] = "auto"
     metric: Literal["l2", "cosine"] = "l2"
-    encoder: str = "hash"
+    encoder: Any = "hash"
+    transform: str | None = None
+    device: str = "auto"
+    store: Path | None = None
+    store_precision: Literal["float16", "float32", "int8"] = "float16"
     sampling: Sampling | None = None
     seed: int = 0
     copies: Literal["collapse", "keep"] = "collapse"
@@ -59,12 +66,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         Size.parse(self.size)
-        for name, known in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in known:
-                raise InputError(
-                    f"unknown {name} {value!r}", remedy=nearest_name(str(value), [one for one in known if one])
-                )
+        Transform.parse(self.transform)
+        for name in _CHOICES:
+            check_choice(name, getattr(self, name))
         asked = [name for name in ("alpha", "neighbors", "effective_size") if getattr(self, name) is not None]
         if len(asked) > 1:
             flags = " and ".join("--" + name.replace("_", "-") for name in asked)
@@ -124,6 +128,15 @@ class Settings:
     def text(self) -> TextSpec:
         """Where the text of a record is."""
         return TextSpec(self.text_field, self.template)
+
+
+def check_choice(name: str, value: object) -> None:
+    """Raise InputError if a setting that has few values has another."""
+    if value not in _CHOICES[name]:
+        raise InputError(
+            f"unknown {name.replace('_', ' ')} {value!r}",
+            remedy=nearest_name(str(value), [one for one in _CHOICES[name] if one]),
+        )
 
 
 _DEFAULTS = {one.name: one.default for one in fields(Settings)}

@@ -26,6 +26,9 @@ class Listener(Protocol):
     def end(self) -> None:
         """The stage is over."""
 
+    def say(self, line: str) -> None:
+        """Something a person should know while it goes on."""
+
 
 @dataclass
 class Stage:
@@ -83,6 +86,11 @@ class Stages:
         """So many more rows of the stage at hand are done."""
         if self._listener is not None:
             self._listener.advance(rows)
+
+    def say(self, line: str) -> None:
+        """Tell a person something while the run goes on."""
+        if self._listener is not None:
+            self._listener.say(line)
 
     def _charge(self) -> None:
         now = time.perf_counter()

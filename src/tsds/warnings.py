@@ -17,7 +17,8 @@ _HUB_SHARE, _HUB_LIST, _HUB_LEAST = 0.2, 10, 5
 
 def warnings_of(selection: Selection) -> list[tuple[str, str | None]]:
     """Warnings and remedies, the weightiest first."""
-    return [*_size(selection), *_strength(selection), *_targets(selection), *_hubs(selection), *_records(selection)]
+    of_plan = [*_size(selection), *_strength(selection), *_targets(selection), *_hubs(selection)]
+    return [*of_plan, *_records(selection), *selection.inputs.notes]
 
 
 def _size(selection: Selection) -> list[tuple[str, str | None]]:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.command.run import COMMAND, texts, tsds, write_jsonl
 from tests.shared import needs_shared, shared
+from tsds.embeddings.encoders.hashing import HashEncoder
 
 FILES = {"selected.jsonl", "selection.parquet", "run.json", "report.html"}
 
@@ -149,11 +150,17 @@ def test_candidates_that_equal_a_target_are_reported(data: tuple[Path, Path], tm
     assert "1 candidates equal a target, 1 of them chosen" in done.stdout
 
 
+def _texts(path: Path) -> list[str]:
+    return [json.loads(line)["text"] for line in path.read_text().splitlines()]
+
+
 def test_own_embeddings_beside_records(data: tuple[Path, Path], tmp_path: Path) -> None:
     pool, target = data
-    store = tmp_path / "store"
-    done = tsds("embed", "--pool", pool, "--target", target, "--out", store)
-    assert done.returncode == 0, done.stderr
+    store = tmp_path / "vectors"
+    store.mkdir()
+    encoder = HashEncoder().fit([_texts(pool)])
+    np.save(store / "pool.npy", encoder.encode(_texts(pool)))
+    np.save(store / "target.npy", encoder.encode(_texts(target)))
     vectors = ["--embeddings", store / "pool.npy", "--target-embeddings", store / "target.npy"]
     options = ["--size", 20, "--bandwidth", 0.3, "--out"]
     assert tsds("select", "--pool", pool, "--target", target, *options, tmp_path / "a").returncode == 0

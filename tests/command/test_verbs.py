@@ -15,7 +15,10 @@ from tsds.cli import spread
 
 
 def test_listings() -> None:
-    for verb, names in (("methods", {"kde", "uniform", "tv"}), ("encoders", {"hash"})):
+    for verb, names in (
+        ("methods", {"kde", "uniform", "tv"}),
+        ("encoders", {"hash", "sentence", "hidden", "gradient", "python"}),
+    ):
         lines = tsds(verb).stdout.splitlines()
         assert names <= {line.split()[0] for line in lines}
         assert all(len(line) <= 100 for line in lines)

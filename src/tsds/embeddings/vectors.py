@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.embeddings.columns import ColumnShard, column_of
 from tsds.errors import InputError
 
 Rows = NDArray[np.int64]
 Block = NDArray[Any]  # float16, float32 or float64, as stored
 
+_COPIED_BYTES = 64 << 20
 _FLOATS = (np.float16, np.float32, np.float64)
 
 
@@ -83,6 +85,20 @@ class ArrayShard:
         return self.array[start:stop]
 
 
+class MatrixShard(Protocol):
+    """Some rows of the matrix, wherever they are and however they are stored."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def read(self, start: int, stop: int) -> Block:
+        """Rows start..stop as floats."""
+        ...
+
+
 class Vectors:
     """Shards seen as one matrix, optionally only some of its rows.
 
@@ -97,7 +113,7 @@ class Vectors:
       InputError: if the shards differ in width or there is no row.
     """
 
-    def __init__(self, shards: Sequence[NpyShard | ArrayShard], kept: Rows | None = None) -> None:
+    def __init__(self, shards: Sequence[MatrixShard], kept: Rows | None = None) -> None:
         self._shards = tuple(shards)
         widths = {shard.shape[1] for shard in self._shards}
         if len(widths) > 1:
@@ -117,13 +133,13 @@ class Vectors:
 
     @classmethod
     def of(cls, source: Any, name: str = "the array") -> Vectors:
-        """Vectors from an array, a .npy path, or a sequence of paths."""
+        """Vectors from an array, a .npy or .parquet[:COLUMN] path, or a sequence of paths."""
         if isinstance(source, Vectors):
             return source
         if isinstance(source, (str, Path)):
-            return cls([NpyShard.open(Path(source))])
+            return cls([open_matrix(Path(source))])
         if isinstance(source, (list, tuple)) and source and all(isinstance(x, (str, Path)) for x in source):
-            return cls([NpyShard.open(Path(x)) for x in source])
+            return cls([open_matrix(Path(x)) for x in source])
         array = np.asarray(source)
         _check_matrix(array.shape, array.dtype, name)
         return cls([ArrayShard(np.ascontiguousarray(array))])
@@ -140,6 +156,23 @@ class Vectors:
     def only(self, kept: Rows) -> Vectors:
         """The same matrix with only these of its rows, ascending."""
         return Vectors(self._shards, kept if self._kept is None else self._kept[kept])
+
+    def arranged(self, rows: Rows, path: Path) -> Vectors:
+        """The rows at these positions, in any order and as often as they are named: a view where they ascend.
+
+        Args:
+          rows: [n], positions.
+          path: a .npy file to write where a view can't be had.
+        """
+        if (np.diff(rows) > 0).all():
+            return self if len(rows) == len(self) else self.only(rows)
+        out = np.lib.format.open_memmap(path, mode="w+", dtype=self.dtype, shape=(len(rows), self.dim))
+        step = self.block_rows(_COPIED_BYTES)
+        for start in range(0, len(rows), step):
+            out[start : start + step] = self.take(rows[start : start + step])
+        out.flush()
+        del out
+        return Vectors.of(path)
 
     def block_rows(self, block_bytes: int) -> int:
         """How many rows of float32 make a block of so many bytes."""
@@ -182,6 +215,12 @@ class Vectors:
             if low < high:
                 parts.append(self._shards[i].read(low, high))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def open_matrix(path: Path) -> MatrixShard:
+    """A .npy file, or a column of a parquet file."""
+    column = column_of(path)
+    return NpyShard.open(path) if column is None else ColumnShard.open(*column)
 
 
 def _check_matrix(shape: tuple[int, ...], dtype: np.dtype[Any], path: str | Path) -> None:

@@ -2,6 +2,7 @@
 
 from tsds.records.batches import Tally, TextBatch
 from tsds.records.blocks import Record
+from tsds.records.dialogue import Dialogue, Turn
 from tsds.records.files import atomic_file
 from tsds.records.formats import FORMATS, Format
 from tsds.records.pool import Pool
@@ -12,6 +13,7 @@ from tsds.records.text import FOUND, TextSpec
 __all__ = [
     "FORMATS",
     "FOUND",
+    "Dialogue",
     "Format",
     "Pool",
     "Record",
@@ -20,6 +22,7 @@ __all__ = [
     "Tally",
     "TextBatch",
     "TextSpec",
+    "Turn",
     "array_files",
     "atomic_file",
     "is_vectors",

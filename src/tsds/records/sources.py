@@ -130,8 +130,9 @@ def _expanded(given: str) -> list[Path]:
         if not files:
             raise InputError("the folder has no file that can be read", path=given, remedy=f"known: {known_suffixes()}")
         return files
-    if path.exists():
-        return [path]
+    file, colon, column = given.rpartition(":")
+    if path.exists() or (colon and column and file.lower().endswith(".parquet") and Path(file).exists()):
+        return [path]  # FILE.parquet:COLUMN is a column of vectors
     if glob.has_magic(given):
         matches = _matches(given)
         if not matches:

@@ -12,6 +12,7 @@ import orjson
 
 from tsds.errors import InputError
 from tsds.records.blocks import Record
+from tsds.records.dialogue import ROLES, Dialogue, Turn, turns_of
 
 #: Layouts tried in this order, on each record by itself: the fields that must be there, those joined to them if there.
 LAYOUTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
@@ -22,6 +23,10 @@ LAYOUTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("prompt",), ("completion", "response")),
     (("question",), ("answer",)),
     (("input", "output"), ()),
+)
+#: Who speaks in a field that is one side of an exchange.
+_SPEAKERS = dict.fromkeys(("instruction", "input", "prompt", "question"), "user") | dict.fromkeys(
+    ("output", "completion", "response", "answer"), "assistant"
 )
 _ABSENT = object()
 _FIELDS_SHOWN = 12
@@ -129,10 +134,26 @@ def _found(record: dict[str, Any]) -> str:
         return text
     for needed, more in LAYOUTS:
         if all(record.get(name) is not None for name in needed):
-            parts = [_rendered(record[name], name) for name in needed]
-            parts += [_rendered(record[name], name, numbers=True) for name in more if record.get(name) is not None]
-            return "\n".join(part for part in parts if part)
+            parts = {name: _rendered(record[name], name) for name in needed}
+            there = [name for name in more if record.get(name) is not None]
+            parts |= {name: _rendered(record[name], name, numbers=True) for name in there}
+            return _exchange(parts)
     raise InputError(f"no text found; the record has {_fields(record)}", remedy=_REMEDY)
+
+
+def _exchange(parts: dict[str, str]) -> str:
+    """Fields joined line by line: as a dialogue where it is known who speaks in each."""
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    turns: list[Turn] = []
+    for name, part in parts.items():
+        for turn in turns_of(part) or (Turn(_SPEAKERS[name], part),):
+            before = turns[-1] if turns and not turns_of(part) else None
+            if before and before.role == turn.role and before.content and turn.content:
+                turns[-1] = Turn(turn.role, f"{before.content}\n{turn.content}")
+            else:
+                turns.append(turn)
+    return Dialogue(turns)
 
 
 def parts_of(record: Record, spec: TextSpec = FOUND) -> list[tuple[str, str]] | None:
@@ -207,7 +228,15 @@ def _is_chat(value: object) -> bool:
 
 def _chat(messages: Any, name: str) -> str:
     """The contents of messages, each on its own lines, without the names of the roles."""
-    return "\n".join(content for message in messages if (content := _content(message, name)))
+    return Dialogue(Turn(_role(message, i), _content(message, name)) for i, message in enumerate(messages))
+
+
+def _role(message: object, i: int) -> str:
+    """Who speaks; in a list of bare texts, the two sides take turns."""
+    role = (message.get("role") or message.get("from")) if isinstance(message, dict) else None
+    if not isinstance(role, str):
+        return ("user", "assistant")[i % 2]
+    return ROLES.get(role.lower(), role.lower())
 
 
 def _content(message: object, name: str) -> str:

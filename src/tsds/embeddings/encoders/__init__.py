@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from tsds.embeddings.encoders.hashing import HashEncoder
+from tsds.embeddings.encoders.protocol import Advance, Encoder, Report, Role, Say, Setting, ignore
+from tsds.embeddings.encoders.spec import split_model
 from tsds.errors import InputError
 from tsds.suggestions import nearest_name
 
-
-class Encoder(Protocol):
-    """Texts to vectors."""
-
-    dim: int
-
-    def fit(self, batches: Iterable[Sequence[str]]) -> Self:
-        """Learn from the texts of the pool, in one pass; an encoder that needs nothing of them may ignore them."""
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts: [n, dim]."""
-
-    def fingerprint(self) -> str:
-        """Equal for encoders that give the same vectors."""
+__all__ = [
+    "ENCODERS",
+    "Advance",
+    "Encoder",
+    "EncoderEntry",
+    "Report",
+    "Role",
+    "Say",
+    "Setting",
+    "ignore",
+    "make_encoder",
+]
 
 
 @dataclass(frozen=True)
@@ -35,21 +32,45 @@ class EncoderEntry:
 
     Attributes:
       line: what it is, in one line.
-      make: the argument after the colon of its name, and the seed, to the encoder.
+      make: the argument after the colon of its name, and the setting, to the encoder.
     """
 
     line: str
-    make: Callable[[str | None, int], Encoder]
+    make: Callable[[str | None, Setting], Encoder]
 
 
-def _hash(argument: str | None, seed: int) -> Encoder:
+def _hash(argument: str | None, setting: Setting) -> Encoder:
     if argument is None:
-        return HashEncoder(seed=seed)
+        return HashEncoder(seed=setting.seed)
     if not (argument.isdecimal() and 2 <= int(argument) <= 4096):
         raise InputError(
             f"the width {argument!r} of encoder hash is no number from 2 to 4096", remedy="for example hash:256"
         )
-    return HashEncoder(dim=int(argument), seed=seed)
+    return HashEncoder(dim=int(argument), seed=setting.seed)
+
+
+def _sentence(argument: str | None, setting: Setting) -> Encoder:
+    from tsds.embeddings.encoders.sentence import SentenceEncoder
+
+    return SentenceEncoder(*split_model(argument, "sentence"), setting)
+
+
+def _hidden(argument: str | None, setting: Setting) -> Encoder:
+    from tsds.embeddings.encoders.hidden import HiddenEncoder
+
+    return HiddenEncoder(*split_model(argument, "hidden"), setting)
+
+
+def _gradient(argument: str | None, setting: Setting) -> Encoder:
+    from tsds.embeddings.encoders.gradient import GradientEncoder
+
+    return GradientEncoder(*split_model(argument, "gradient"), setting)
+
+
+def _function(argument: str | None, setting: Setting) -> Encoder:
+    from tsds.embeddings.encoders.function import FunctionEncoder
+
+    return FunctionEncoder.named(argument, setting)
 
 
 ENCODERS: dict[str, EncoderEntry] = {
@@ -57,16 +78,37 @@ ENCODERS: dict[str, EncoderEntry] = {
         "hashed words and word pairs on 256 directions of the pool, no download; hash:DIM for another width",
         _hash,
     ),
+    "sentence": EncoderEntry(
+        "a model of sentence-transformers, sentence:NAME_OR_PATH; needs tsds[sentence]",
+        _sentence,
+    ),
+    "hidden": EncoderEntry(
+        "states of a language model, hidden:NAME_OR_PATH@LAYER,POOLING; needs tsds[sentence]",
+        _hidden,
+    ),
+    "gradient": EncoderEntry(
+        "LESS: projected gradients of a model warmed up on the pool; needs tsds[gradient]",
+        _gradient,
+    ),
+    "python": EncoderEntry(
+        "a function of yours from texts to an array, python:MODULE:FUNCTION",
+        _function,
+    ),
 }
 
 
-def make_encoder(spec: str, seed: int) -> Encoder:
-    """The encoder of a name as users write it, "hash" or "hash:128".
+def make_encoder(spec: str | Callable[..., Any], setting: Setting) -> Encoder:
+    """The encoder of a name as users write it, "hash" or "hash:128", or that of a function.
 
     Raises:
-      InputError: if there is none of that name.
+      InputError: if there is none of that name, or its argument makes no sense.
+      MissingExtra: if it needs a package that is not installed.
     """
+    if not isinstance(spec, str):
+        from tsds.embeddings.encoders.function import FunctionEncoder
+
+        return FunctionEncoder(spec, getattr(spec, "__qualname__", type(spec).__name__), setting)
     name, _, argument = spec.partition(":")
     if name not in ENCODERS:
         raise InputError(f"unknown encoder {name!r}", remedy=nearest_name(name, ENCODERS))
-    return ENCODERS[name].make(argument or None, seed)
+    return ENCODERS[name].make(argument or None, setting)

@@ -28,6 +28,7 @@ from threadpoolctl import ThreadpoolController
 
 from tsds.embeddings.encoders.directions import SparseRows, leading_directions
 from tsds.embeddings.encoders.ngrams import Counts, blocks, count_ngrams, mix
+from tsds.embeddings.encoders.protocol import Advance, Report, Role, ignore
 
 _VERSION = 1  # of the arithmetic: raise it whenever the same input may give other bits
 _BLOCK = 512  # texts handled at once by a thread
@@ -63,6 +64,9 @@ class HashEncoder:
     """
 
     name = "hash"
+    chats = False
+    kept = False  # quick to make, and another pool makes others
+    lasting = True
 
     views = (View(idf_power=0, pair_weight=1, repeats=False), View(idf_power=2, pair_weight=0.5, repeats=True))
     bits = 20  # 2^bits buckets of words, as many of pairs, with one document frequency each
@@ -76,6 +80,7 @@ class HashEncoder:
         if seed < 0:
             raise ValueError(f"seed={seed} must not be negative")
         self.dim = dim
+        self.report = Report()
         self.seed = seed
         self.threads = threads or os.cpu_count() or 1
         edges = [dim * i // len(self.views) for i in range(len(self.views) + 1)]
@@ -115,7 +120,7 @@ class HashEncoder:
                 self._table[:, span] = directions * weight[:, None]
         return self
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], role: Role = "candidate", advance: Advance = ignore) -> NDArray[np.float32]:
         """Embed texts: [n, dim] float32, unit norm; a row is zero only if its text is empty or white space."""
         if self._column is None:
             raise ValueError("HashEncoder.encode before fit: the weights of words come from the pool")
@@ -125,9 +130,11 @@ class HashEncoder:
             for part in _in_threads(self._embed, blocks([texts], _BLOCK), self.threads):
                 vectors[done : done + len(part)] = part
                 done += len(part)
+                advance(len(part))
+        self.report.texts += len(texts)
         return vectors
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, role: Role = "candidate") -> str:
         """Identifies the vectors: name, settings, code version, and the fitted state."""
         settings = (self.views, self.bits, self.vocabulary, self.sample_texts, self.sample_features, self.seed)
         digest = hashlib.blake2b(repr((_VERSION, unicodedata.unidata_version, settings)).encode(), digest_size=16)

@@ -1,0 +1,282 @@
+"""The store: vectors on disk, found again by the content of the texts and by what encoded them.
+
+    STORE/
+      tsds-store.json              what this folder is
+      SPACE/                       one for each encoder, as its fingerprint tells it from others, and precision
+        space.json                 encoder, fingerprint, dimensions, precision
+        NAME.npy  NAME.keys.npy    the vectors of some thousand texts, and the digests of those texts
+        NAME.json                  its entry: rows, checksums
+
+Nothing is changed once written. A run looks up the texts it needs, cuts those that are missing into shards, and adds
+them in order: a run that was killed goes on at the shard it was at, a pool that grew costs its new records only. Two
+runs on one store share the work by a lock on the shard at hand, which the system lets go when a run dies; without the
+lock (some network folders) both do the work and write the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from tsds.embeddings.encoders import Advance, Encoder, Report, Role, Say, ignore
+from tsds.embeddings.lookup import Index, gathered, overlap, text_keys
+from tsds.embeddings.shards import (
+    Entry,
+    Keys,
+    Precision,
+    damage,
+    open_shard,
+    read_entry,
+    remove_shard,
+    shard_name,
+    write_shard,
+)
+from tsds.embeddings.vectors import Vectors
+from tsds.errors import InputError, RunError
+from tsds.records import atomic_file
+
+MARK, SPACE = "tsds-store.json", "space.json"
+_LOCK = ".lock"
+#: A shard is as large as this, and no longer than that: what a killed run has to do again.
+_SHARD_BYTES, _SHARD_ROWS = 32 << 20, 4096
+Batches = Callable[[], Iterable[Sequence[str]]]  # starts a pass over the texts
+
+
+def default_store() -> Path:
+    """Where vectors go that were not asked to go elsewhere: $TSDS_STORE, or the user's cache."""
+    named = os.environ.get("TSDS_STORE")
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return Path(named) if named else (Path(cache) if cache else Path.home() / ".cache") / "tsds" / "store"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Vectors that a store holds for a sequence of texts.
+
+    Attributes:
+      vectors: [n, d], in the order of the texts.
+      found: how many distinct texts were there already.
+      made: how many were encoded now.
+      report: what happened to the texts of the shards that were used, now or earlier.
+    """
+
+    vectors: Vectors
+    found: int
+    made: int
+    report: Report
+
+
+class Store:
+    """A folder of vectors.
+
+    Args:
+      folder: made if it is not there.
+      precision: of the vectors that are added; those in another are not seen.
+
+    Raises:
+      InputError: if the folder is something else.
+    """
+
+    def __init__(self, folder: Path, precision: Precision = "float16") -> None:
+        self.folder, self.precision = folder.expanduser(), precision
+        mark = self.folder / MARK
+        if not mark.is_file():
+            # Hidden files may be another run's, which is making the same store; it may have finished meanwhile.
+            other = self.folder.exists() and (
+                not self.folder.is_dir() or any(not path.name.startswith(".") for path in self.folder.iterdir())
+            )
+            if other and not mark.is_file():
+                raise InputError("is no embedding store", path=folder, remedy="name a new folder")
+            with atomic_file(mark) as file:
+                file.write(orjson.dumps({"format": 1}, option=orjson.OPT_APPEND_NEWLINE))
+
+    @classmethod
+    def existing(cls, folder: Path) -> Store:
+        """A store that must be there already."""
+        if not (folder / MARK).is_file():
+            raise InputError("is no embedding store", path=folder, remedy="tsds embed makes one")
+        return cls(folder)
+
+    def spaces(self) -> list[Space]:
+        """All spaces of the store, by name."""
+        found = []
+        for path in sorted(self.folder.glob(f"*/{SPACE}")):
+            facts = orjson.loads(path.read_bytes())
+            found.append(Space(path.parent, facts["encoder"], facts["fingerprint"], facts["dtype"]))
+        return found
+
+    def space(self, spec: str, encoder: Encoder, role: Role) -> Space:
+        """The space of an encoder, made if it is not there."""
+        fingerprint = encoder.fingerprint(role)
+        digest = hashlib.blake2b(f"{fingerprint}\0{self.precision}".encode(), digest_size=8).hexdigest()
+        space = Space(self.folder / f"{spec.partition(':')[0]}-{digest}", spec, fingerprint, self.precision)
+        if not (space.folder / SPACE).is_file():
+            facts = {"encoder": spec, "fingerprint": fingerprint, "dtype": self.precision}
+            with atomic_file(space.folder / SPACE) as file:
+                file.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        return space
+
+
+@dataclass(frozen=True)
+class Space:
+    """The vectors of one encoder in one precision."""
+
+    folder: Path
+    encoder: str
+    fingerprint: str
+    dtype: Precision
+
+    def entries(self) -> list[Entry]:
+        """The entries of all shards, by name."""
+        found = (read_entry(path) for path in sorted(self.folder.glob("*.json")) if path.name != SPACE)
+        return [entry for entry in found if entry is not None]
+
+    def embed(
+        self,
+        encoder: Encoder,
+        role: Role,
+        batches: Batches,
+        scratch: Path,
+        *,
+        advance: Advance = ignore,
+        begin: Callable[[int], None] = ignore,
+        say: Say = ignore,
+    ) -> Stored:
+        """The vectors of a stream of texts: those that are there are taken, the others encoded and added.
+
+        Args:
+          encoder: fitted.
+          role: whose texts these are.
+          batches: starts a pass over the texts, which must be the same each time.
+          scratch: a .npy file to write, if the texts come in another order than they are stored in.
+          advance: told the number of texts encoded.
+          begin: told, before the first is encoded, how many are missing.
+          say: told of damage that was found.
+
+        Raises:
+          InputError: if a vector does not fit the precision, or the store can't be written.
+        """
+        keys = np.concatenate([np.empty((0, 2), np.uint64), *(text_keys(b, encoder.chats) for b in batches())])
+        index = self._index(keys, say)
+        absent = keys[index.shard < 0]
+        wanted = absent[np.sort(np.unique(absent[:, 0], return_index=True)[1])]
+        found = len(np.unique(keys[index.shard >= 0, 0]))
+        if len(wanted):
+            begin(len(wanted))
+            self._add(encoder, role, batches, wanted, advance)
+            index = self._index(keys, say)
+            if (index.shard < 0).any():
+                raise RunError(f"{self.folder}: texts that were just stored are gone; does another run clean up?")
+        with contextlib.suppress(OSError):  # a store that may only be read
+            os.utime(self.folder / SPACE)
+        shards = [open_shard(self.folder, entry) for entry in index.entries]
+        vectors = Vectors(shards).arranged(index.positions(), scratch)
+        return Stored(vectors, found, len(wanted), index.report)
+
+    def damaged(self) -> list[tuple[str, str]]:
+        """The name of every shard whose files are not what was written, and what is wrong; reads all of the space."""
+        found: list[tuple[str, str]] = []
+        for path in sorted(self.folder.glob("*.json")):
+            if path.name == SPACE:
+                continue
+            entry = read_entry(path)
+            why = "its entry can't be read" if entry is None else damage(self.folder, entry)
+            if why:
+                found.append((path.stem, why))
+        return found
+
+    def leftovers(self) -> list[Path]:
+        """Files of no shard: what killed runs have left."""
+        names = {path.name.removesuffix(".json") for path in self.folder.glob("*.json")}
+        return [
+            path
+            for path in sorted(self.folder.iterdir())
+            if path.name not in (SPACE, _LOCK) and path.suffix != ".json" and path.name.partition(".")[0] not in names
+        ]
+
+    def days_unused(self) -> float:
+        """Days since a run last took vectors from here."""
+        return round(max(time.time() - (self.folder / SPACE).stat().st_mtime, 0) / 86400, 2)
+
+    def remove(self) -> None:
+        """Take the space away with all its vectors."""
+        (self.folder / SPACE).unlink()
+        shutil.rmtree(self.folder)
+
+    def _index(self, keys: Keys, say: Say) -> Index:
+        """Where each key is: shards that hold one of them are checked, damaged ones removed."""
+        entries = []
+        parts: list[Keys] = []
+        wanted = np.sort(keys[:, 0])
+        for entry in self.entries():
+            try:
+                held = np.load(self.folder / f"{entry.name}.keys.npy", allow_pickle=False)
+            except (OSError, ValueError, EOFError):
+                held = None
+            useful = held is None or overlap(wanted, held[:, 0])
+            why = damage(self.folder, entry) if useful else None
+            if why is not None:
+                say(f"a shard of the store is damaged ({why}): its {entry.rows:,} texts are encoded again")
+                remove_shard(self.folder, entry.name)
+            elif useful and held is not None:
+                entries.append(entry)
+                parts.append(held)
+        return Index.of(keys, entries, parts)
+
+    def _add(self, encoder: Encoder, role: Role, batches: Batches, wanted: Keys, advance: Advance) -> None:
+        """Encode the texts of these keys, shard by shard; shards that another run is at come last."""
+        rows = max(1, min(_SHARD_ROWS, _SHARD_BYTES // (4 * encoder.dim)))
+        cuts = [wanted[start : start + rows] for start in range(0, len(wanted), rows)]
+        waits = False
+        while cuts:
+            later = []
+            for cut, texts in gathered(batches(), cuts, encoder.chats):
+                name = shard_name(cut)
+                with self._lock(name, waits) as mine:
+                    if not mine:
+                        later.append(cut)
+                    elif read_entry(self.folder / f"{name}.json") is None:
+                        before, began = encoder.report, time.perf_counter()
+                        encoder.report = Report()
+                        vectors = encoder.encode(texts, role, advance)
+                        facts = encoder.report
+                        encoder.report = before.plus(facts)
+                        write_shard(
+                            self.folder, cut, vectors, self.dtype,
+                            truncated=facts.truncated, unfit=facts.unfit,
+                            seconds=round(time.perf_counter() - began, 3),
+                        )  # fmt: skip
+                    else:
+                        advance(len(cut))
+            cuts, waits = later, True
+
+    @contextmanager
+    def _lock(self, name: str, waits: bool) -> Iterator[bool]:
+        """Hold the right to make a shard: one byte of a file, which the system frees if this process dies."""
+        place = int(name[:12], 16)
+        try:
+            file = (self.folder / _LOCK).open("ab")
+        except OSError as error:
+            raise InputError(
+                f"can't be written: {error.strerror}", path=self.folder, remedy="choose another --store"
+            ) from error
+        with file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB), 1, place)
+            except BlockingIOError:
+                yield False
+                return
+            except OSError:  # a folder without locks: both runs do the work, and write the same
+                pass
+            yield True

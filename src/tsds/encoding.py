@@ -1,0 +1,191 @@
+"""Texts of pool and targets to vectors: with an encoder, straight or through a store, and transforms on top."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.bandwidth import Bandwidth, from_texts
+from tsds.corpus import Census, encode_to, texts_of
+from tsds.embeddings.encoders import Encoder, Report, Role, Setting, make_encoder
+from tsds.embeddings.store import Store, default_store
+from tsds.embeddings.transforms import Learned, Transform
+from tsds.embeddings.vectors import Vectors
+from tsds.errors import InputError
+from tsds.records import Pool
+from tsds.settings import Settings
+from tsds.stages import Stages
+
+#: Texts of the pool that are edited to see how near near-duplicates are (benchmarks/bandwidth.py).
+_EDITED = 512
+#: Texts that are encoded to foretell how long the others take, where there are many more of them.
+_PROBE, _MANY = 200, 2000
+Texts = Callable[[], Iterable[Sequence[str]]]
+
+
+@dataclass
+class Encoded:
+    """Pool and targets as vectors.
+
+    Attributes:
+      pool: [n, d].
+      targets: [m, d] of each task.
+      encoder: its fingerprint.
+      bandwidth: from edited texts of the pool; None if another was asked for.
+      notes: what a user must know, each with what to do about it.
+    """
+
+    pool: Vectors
+    targets: list[NDArray[Any]]
+    encoder: str
+    bandwidth: Bandwidth | None
+    notes: list[tuple[str, str | None]] = field(default_factory=list)
+
+
+class Embedder:
+    """An encoder with the store that its vectors come from and go to, if there is one.
+
+    Args:
+      spec: the encoder's name, or a function from texts to vectors.
+      seed: of what it draws.
+      device: to compute on.
+      store: a folder; the default one for encoders that are slow, if None.
+      precision: of stored vectors.
+      scratch: a folder for this run.
+      stages: told of progress.
+    """
+
+    def __init__(
+        self, spec: Any, seed: int, device: str, store: Path | None, precision: Any, scratch: Path, stages: Stages
+    ) -> None:
+        self.stages, self._scratch, self._files = stages, scratch, 0
+        self.spec = spec if isinstance(spec, str) else "python"
+        setting = Setting(seed, device, store or default_store(), stages.say)
+        self.encoder: Encoder = make_encoder(spec, setting)
+        if store is not None and not self.encoder.lasting:
+            raise InputError(
+                f"encoder {self.spec} does not say when its vectors change, so they can't be kept",
+                remedy="give the function an attribute `fingerprint`, or leave out --store",
+            )
+        wanted = store is not None or self.encoder.kept
+        self.store = Store(store or default_store(), precision) if wanted else None
+        self.report = Report()
+        self.latest = {"found": 0, "made": 0}  # texts of the latest call that were stored, and that were encoded
+
+    def fit(self, texts: Iterable[Sequence[str]]) -> None:
+        """Let the encoder learn from the pool."""
+        self.encoder.fit(texts)
+
+    def vectors(self, texts: Texts, count: int, role: Role, name: str) -> Vectors:
+        """The vectors of texts, [count, d], which may be a file of the scratch folder."""
+        path = self._scratch / f"{self._files}.npy"
+        self._files += 1
+        if self.store is None:
+            with self.stages.stage(name, count) as advance:
+                found = encode_to(path, iter(texts()), count, self.encoder, role, advance)
+                self.report = self.encoder.report
+                self.latest = {"found": 0, "made": count}
+                return found
+        space = self.store.space(self.spec, self.encoder, role)
+        with self.stages.stage(name, count) as advance:
+
+            def begin(missing: int) -> None:
+                if missing < count:
+                    self.stages.say(f"{count - missing:,} of {count:,} texts are in the store already")
+                    advance(count - missing)
+                if missing >= _MANY:
+                    self.stages.say(self._forecast(texts, missing, role))
+
+            stored = space.embed(self.encoder, role, texts, path, advance=advance, begin=begin, say=self.stages.say)
+            if not stored.made:
+                advance(count)
+        self.report = self.report.plus(stored.report)
+        self.latest = {"found": stored.found, "made": stored.made}
+        return stored.vectors
+
+    def array(self, texts: Sequence[str], role: Role, name: str) -> NDArray[Any]:
+        """The vectors of a few texts, in memory."""
+        if not len(texts):
+            return np.empty((0, self.encoder.dim), np.float32)
+        found = self.vectors(lambda: [texts], len(texts), role, name)
+        return found.take(np.arange(len(found)))
+
+    def notes(self) -> list[tuple[str, str | None]]:
+        """What happened to the texts, where a user must know it."""
+        found: list[tuple[str, str | None]] = []
+        report = self.report
+        if report.truncated:
+            cut = f"{report.truncated:,} of {report.texts:,} texts were longer than the model reads and were cut"
+            found.append((cut, "a model with a longer context, or @max=... where that is the limit"))
+        if report.unfit:
+            unfit = f"{report.unfit:,} chats do not fit the model's chat template: plain role marks were used"
+            found.append((unfit, None))
+        return found
+
+    def _forecast(self, texts: Texts, missing: int, role: Role) -> str:
+        """How long the missing texts will take, from a few of the stream."""
+        some: list[str] = []
+        for batch in texts():
+            some += batch
+            if len(some) >= 16 * _PROBE:
+                break
+        probe = some[:: max(1, len(some) // _PROBE)][:_PROBE]
+        report, self.encoder.report = self.encoder.report, Report()
+        self.encoder.encode(probe[:8], role)  # loads the model, and warms it
+        began = time.perf_counter()
+        self.encoder.encode(probe, role)
+        rate = len(probe) / (time.perf_counter() - began)
+        self.encoder.report = report
+        return f"{missing:,} texts to encode at about {rate:,.0f} a second: {duration(missing / rate)}"
+
+
+def encode_records(
+    records: Pool, census: Census, wanted: Sequence[tuple[Pool, Census]], settings: Settings, scratch: Path,
+    stages: Stages,
+) -> Encoded:  # fmt: skip
+    """Encode the candidates and the targets of each task."""
+    embedder = Embedder(
+        settings.encoder, settings.seed, settings.device, settings.store, settings.store_precision, scratch, stages
+    )
+    with stages.stage("fit the encoder", census.used) as advance:
+        embedder.fit(texts_of(records, census, advance))
+    pool = embedder.vectors(lambda: texts_of(records, census), len(census), "candidate", "encode")
+    targets = [
+        embedder.array([text for texts in texts_of(*one) for text in texts], "target", "encode the targets")
+        for one in wanted
+    ]
+    notes = embedder.notes()  # of these texts alone, not of those that are edited below
+    name = embedder.encoder.fingerprint()
+    learned = Learned()
+    if settings.transform:
+        name += f" {settings.transform}"
+        with stages.stage("transform", len(pool)):
+            learned = Transform.parse(settings.transform).learn(pool, np.concatenate(targets))
+            pool, targets = learned.write(pool, scratch / "transformed.npy"), [learned(one) for one in targets]
+    bandwidth = None
+    if settings.bandwidth == "auto":
+        rng = np.random.default_rng(settings.seed)
+        some = np.sort(rng.choice(len(census), min(len(census), _EDITED), replace=False))
+        edited = records.texts_at(census.rows[some])
+        if not embedder.encoder.chats:
+            edited = [str(text) for text in edited]
+        bandwidth = from_texts(
+            edited,
+            lambda texts: learned(embedder.array(texts, "candidate", "bandwidth")),
+            settings.metric,
+            settings.seed,
+        )
+    return Encoded(pool, targets, name, bandwidth, notes)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 90:
+        return f"{max(seconds, 0.1):.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

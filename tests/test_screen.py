@@ -1,0 +1,34 @@
+"""Progress where nobody watches: nothing for short work, a line now and then with rate and time left for long work."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from tsds import screen
+from tsds.screen import Lines
+
+
+def test_lines_tell_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(screen.time, "monotonic", lambda: now)
+    out = io.StringIO()
+    lines = Lines(Console(file=out, width=200))
+    lines.start("encode", 1000)
+    for seconds, rows in ((30, 100), (31, 100), (5, 10), (60, 90)):
+        now += seconds
+        lines.advance(rows)
+    lines.start("inner", None)
+    now += 120
+    lines.advance(240)
+    lines.end()
+    lines.end()
+    lines.say("done")
+    assert out.getvalue().splitlines() == [
+        "encode: 200 of 1,000, 3 a second, 4 min left",
+        "encode: 300 of 1,000, 2 a second, 5 min left",
+        "inner: 240, 2 a second",
+        "done",
+    ]
