@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.neighbors import NeighborSearch
-from tsds.transport.balanced import BalancedPlan, balanced_plan
+from tsds.transport.balanced import BalancedPlan, TooLittleRoom, balanced_plan
+from tsds.transport.path import numbered
 from tsds.transport.rows import Array
 from tsds.weights import KnownWeights, Weigh
 
@@ -73,12 +74,25 @@ def find_balanced(
         indices, distances = search.fetch(k)
         complete = indices.shape[1] == n and bool((indices >= 0).all())
         solved = _weighed(indices, distances, known, weigh, size, neighbors, mu, complete, start)
-        if complete or not len(solved.plan.short):
+        if solved is not None and (complete or not len(solved.plan.short)):
             return Balanced(solved.plan, indices, distances, solved.weights, exact=True)
         k = min(n, 2 * k)
         if m * k > largest:
+            if solved is None:
+                weights = known.look_up(indices)[0]
+                raise TooLittleRoom(_room(indices, weights), size, neighbors)
             return Balanced(solved.plan, indices, distances, solved.weights, exact=False)
-        start = solved.plan.candidates, solved.plan.price
+        if solved is not None:
+            start = solved.plan.candidates, solved.plan.price
+
+
+def _room(indices: NDArray[np.int64], weights: Array) -> float:
+    """What the listed candidates weigh together."""
+    listed = weights > 0
+    candidates, column = numbered(np.where(listed, indices, indices[0, 0]))
+    weight = np.zeros(len(candidates))
+    weight[column[listed]] = weights[listed]
+    return float(weight.sum())
 
 
 @dataclass(frozen=True)
@@ -97,10 +111,15 @@ def _weighed(
     mu: Array,
     complete: bool,
     start: tuple[NDArray[np.int64], Array] | None,
-) -> _Solved:
-    """The plan on these lists with the weights of all candidates that have mass."""
+) -> _Solved | None:
+    """The plan on these lists with the weights of all candidates that have mass; None if they weigh less than S."""
     while True:
         weights, unknown = known.look_up(indices)
+        room = _room(indices, weights)
+        if room < size:  # whatever the plan, the lists can't hold it
+            if complete:
+                raise TooLittleRoom(room, size, neighbors)
+            return None
         plan = balanced_plan(
             distances, weights, indices, size, neighbors=neighbors, target_weights=mu, complete=complete, start=start
         )

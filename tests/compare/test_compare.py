@@ -99,6 +99,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert refused.returncode == 2 and "--overwrite" in refused.stderr
     few = tsds(*asked[:-1], tmp_path / "d", "--folds", 31)
     assert few.returncode == 2 and "31 folds" in few.stderr
+    assert not (tmp_path / "d").exists()
 
 
 def test_a_stopped_comparison_goes_on(tmp_path: Path) -> None:

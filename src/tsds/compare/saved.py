@@ -41,6 +41,7 @@ def compare_to(
     if (folder / RESULT).exists() and not overwrite:
         raise InputError("holds a comparison already", path=folder, remedy="choose another --out, or --overwrite")
     asked = _fingerprint(pool, target, settings, folds)
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RESULT).unlink(missing_ok=True)
@@ -51,14 +52,25 @@ def compare_to(
     except OSError as error:
         raise InputError(f"can't be written: {error.strerror}", path=folder, remedy="choose another --out") from error
 
+    kept = len(done)
+
     def keep(cell: Cell) -> None:
+        nonlocal kept
         file.write(orjson.dumps(cell.to_json()) + b"\n")
         file.flush()
+        kept += 1
 
-    with file:
-        found = compare(
-            pool, target, settings, methods, folds=folds, draws=draws, listener=listener, done=done, on_cell=keep
-        )
+    try:
+        with file:
+            found = compare(
+                pool, target, settings, methods, folds=folds, draws=draws, listener=listener, done=done, on_cell=keep
+            )
+    except BaseException:
+        if not kept:  # nothing to go on with: leave no trace
+            (folder / CELLS).unlink()
+            if made:
+                folder.rmdir()
+        raise
     _write_table(found, folder / TABLE)
     with atomic_file(folder / RESULT) as result:
         result.write(orjson.dumps({**found.to_json(), "command": command}, option=orjson.OPT_INDENT_2))

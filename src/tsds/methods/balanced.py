@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsds.balancing import Balanced, find_balanced
+from tsds.balancing import LARGEST, Balanced, find_balanced
 from tsds.errors import InputError
 from tsds.methods.kde import KernelWeights
 from tsds.methods.problem import Answer, Problem, answer
@@ -66,8 +66,10 @@ def solve(problem: Problem, weights: KernelWeights, s: float) -> Solved:
     capacity = float(problem.size) if problem.capacity is None else problem.capacity
     try:
         return Solved(find_balanced(problem.search, weights, capacity, s, problem.mu), capacity, s)
-    except TooLittleRoom:  # the lists held the whole pool, so that all of it can be weighed
-        weight = float(weights(np.arange(len(problem.pool))).sum())
+    except TooLittleRoom as error:
+        n, weight = len(problem.pool), error.weight
+        if n * len(problem.mu) <= LARGEST:  # the lists held the whole pool, so that all of it can be weighed
+            weight = float(weights(np.arange(n)).sum())
         room = weight * (1 - 1e-6)
         capacity, s = min(capacity, room), min(s, room / 2)
         found = find_balanced(problem.search, weights, capacity, s, problem.mu)
