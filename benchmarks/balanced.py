@@ -18,6 +18,7 @@ from synthetic import targets, write_pool
 
 from tsds.balancing import find_balanced
 from tsds.embeddings.vectors import Vectors
+from tsds.methods.balanced import default_neighbors
 from tsds.neighbors import NeighborSearch
 from tsds.transport.balanced import balanced_plan
 
@@ -55,9 +56,9 @@ def main() -> None:
         for m in (1000, 10_000):
             search = NeighborSearch(pool, targets(m, args.dim), largest_norm=1.001)
             began = time.perf_counter()
-            search.rough(256)
+            search.rough(int(2.3 * default_neighbors(args.size, m)) + 256)
             searched = time.perf_counter() - began
-            for s in (None, args.size / 20):
+            for s in (None, default_neighbors(args.size, m)):
                 began = time.perf_counter()
                 found = find_balanced(search, lambda rows: np.ones(len(rows)), args.size, s, np.full(m, 1 / m))
                 seconds = time.perf_counter() - began

@@ -8,7 +8,7 @@ moved once more, on the same edges, to where others have put theirs already, and
     minimise  sum_ij gamma_ij (d_ij / d - B p_j)   with the same row sums and edges, and every candidate at most 1 / B
 
 (d the plan's mean distance). Its vertices are nearly whole: of B candidates most get 1 / B, and those are taken. What
-either term does without the other is in benchmarks/ablations.py.
+either term does without the other is in docs/balanced.md.
 """
 
 from __future__ import annotations

@@ -188,14 +188,14 @@ def _weighed(
             return path, s
         before = np.cumsum(weights, axis=1) - weights
         if not (unknown & (before < (path.longest if s is None else strength.reach * s))).any():
-            return _known_part(path, unknown), s
+            return known_part(path, unknown), s
         # Some headroom, since weights below one make s reach further than it seemed.
         near = unknown & (listed if s is None else before < 1.3 * strength.reach * s + 16)
         rows = numbered(indices[near])[0]
         known.learn(rows, weigh(rows))
 
 
-def _known_part(path: RegularizationPath, unknown: NDArray[np.bool_]) -> RegularizationPath:
+def known_part(path: RegularizationPath, unknown: NDArray[np.bool_]) -> RegularizationPath:
     """The path without what follows a candidate of unknown weight: about that it can't say anything."""
     blocked = np.maximum.accumulate(unknown, axis=1)
     if not blocked.any():

@@ -79,7 +79,7 @@ TOP = """
 
 
 def test_the_slider_shows_what_the_path_command_prints(demo: Any) -> None:
-    given = ["--pool", pool_path(), "--target", target_path(), "--size", "5%", "--points", 40, "--reach", 1]
+    given = ["--pool", pool_path(), "--target", target_path(), "--size", "5%", "--points", 40, "--method", "auto"]
     done = command("path", *given, "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["path"]

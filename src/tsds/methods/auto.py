@@ -27,7 +27,7 @@ from tsds.transport.balanced import TooLittleRoom
 from tsds.transport.between import transport_cost_between
 from tsds.transport.rows import Array
 
-#: Strengths tried, times the default one, and samplings (benchmarks/ablations.py).
+#: Strengths tried, times the default one, and samplings (docs/comparison.md).
 FACTORS = (1 / 3, 1.0, 3.0)
 SAMPLINGS: tuple[Sampling, ...] = ("shares", "top")
 FOLDS = 5
@@ -37,7 +37,7 @@ LEAST_TARGETS, MOST_TARGETS, MOST_CHOSEN = 10, 300, 1000
 
 def select(problem: Problem) -> Answer:
     """A balanced plan with the settings that serve held-out targets best."""
-    default = default_neighbors(problem.size)
+    default = default_neighbors(problem.size, len(problem.mu))
     weights = KernelWeights.of(problem)
     with problem.stages.stage("search", len(problem.pool)):
         solved = solve(problem, weights, default)
@@ -65,7 +65,7 @@ def try_settings(problem: Problem, weights: KernelWeights) -> list[Trial]:
     fold = _folds(problem.search.targets[used], rng)
     samplings = SAMPLINGS if problem.sampling is None else (problem.sampling,)
     known = _Known.of(problem, weights)
-    default = default_neighbors(problem.size)
+    default = default_neighbors(problem.size, len(problem.mu))
     settings = [(default * factor, sampling) for factor in FACTORS for sampling in samplings]
     asked = [(f, default * factor) for f in range(FOLDS) for factor in FACTORS]
 

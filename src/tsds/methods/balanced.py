@@ -11,16 +11,19 @@ from tsds.balancing import Balanced, find_balanced
 from tsds.errors import InputError
 from tsds.methods.kde import KernelWeights
 from tsds.methods.problem import Answer, Problem, answer
+from tsds.strength import known_part
 from tsds.transport import Plan, RegularizationPath
 from tsds.transport.balanced import TooLittleRoom
 
-#: s, the neighbours a target relies on, as a share of the size: the flat middle of its curve (benchmarks/ablations.py).
+#: s, the neighbours a target relies on, as a share of the size: the flat middle of its curve (docs/comparison.md).
 NEIGHBORS_PER_SIZE = 1 / 20
+#: Of all targets together at most: many targets need fewer each, and a program of so many edges takes seconds.
+MOST_EDGES = 500_000
 
 
-def default_neighbors(size: int) -> float:
+def default_neighbors(size: int, targets: int) -> float:
     """s where nothing is said about it."""
-    return max(1.0, size * NEIGHBORS_PER_SIZE)
+    return max(1.0, min(size * NEIGHBORS_PER_SIZE, MOST_EDGES / targets))
 
 
 def select(problem: Problem) -> Answer:
@@ -28,7 +31,7 @@ def select(problem: Problem) -> Answer:
     asked = problem.strength.neighbors
     weights = KernelWeights.of(problem)
     with problem.stages.stage("search", len(problem.pool)):
-        found = solve(problem, weights, default_neighbors(problem.size) if asked is None else asked)
+        found = solve(problem, weights, default_neighbors(problem.size, len(problem.mu)) if asked is None else asked)
     why = "a twentieth of the size" if asked is None else "as asked"
     return balanced_answer(problem, found, weights, why)
 
@@ -84,6 +87,9 @@ def balanced_answer(problem: Problem, solved: Solved, weights: KernelWeights, wh
         exact=found.exact,
         reason=found.reason,
     )
+    known = weights.known()
+    listed = found.indices >= 0
+    unknown = listed & ~np.isin(found.indices, known[0])
     path = RegularizationPath(
         d, found.weights, found.indices, target_weights=problem.mu, scale=problem.strength.scale,
         complete=found.indices.shape[1] == len(problem.pool) and bool((found.indices >= 0).all()),
@@ -95,7 +101,7 @@ def balanced_answer(problem: Problem, solved: Solved, weights: KernelWeights, wh
         d,
         why=f"{solved.capped}, fewer than asked for" if capped else why,
         capped=capped,
-        path=path,
-        density=weights.known(),
+        path=known_part(path, unknown),
+        density=known,
         note=weights.note(),
     )

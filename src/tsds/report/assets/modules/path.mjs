@@ -7,6 +7,8 @@ import { oneLine, visible } from "./text.mjs";
 
 const MARGIN = { left: 58, right: 14, top: 14, bottom: 42 };
 const SOURCES = 8;
+// Methods whose plan is not a point of the path.
+const CAPPED = new Set(["auto", "balanced"]);
 
 // Sources worth a bar: the largest at the strength in use, then the largest anywhere on the path. Their order is fixed,
 // so that bars move and rows do not.
@@ -128,6 +130,7 @@ export function pathExplorer(facts, explorer, state) {
   const compositionShown = names.length > 0;
   const result = section("path", "How strongly to diversify",
     el("p", { class: "soft", id: "strength-help" }, "From each target's nearest candidate alone, on the left, to mass spread over many. Alpha, s and the effective size are one axis; every point on it is an optimal plan."),
+    CAPPED.has(facts.method) ? el("p", { class: "soft" }, "These plans bound what a target gives to one candidate. The plan in use also bounds what a candidate gets from all of them, so its own numbers, above, differ.") : null,
     el("div", { class: "columns path" },
       el("div", {}, chart, el("div", { class: "slide" }, el("label", { class: "unseen", for: "strength" }, "strength of diversity"), slider), key, badge, numbers,
         el("p", { class: "soft" }, "To select at this strength: ", command)),
