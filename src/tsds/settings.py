@@ -134,7 +134,7 @@ def check_choice(name: str, value: object) -> None:
     """Raise InputError if a setting that has few values has another."""
     if value not in _CHOICES[name]:
         raise InputError(
-            f"unknown {name.replace('_', ' ')} {value!r}",
+            f"unknown {name} {value!r}",
             remedy=nearest_name(str(value), [one for one in _CHOICES[name] if one]),
         )
 

@@ -92,6 +92,7 @@ def balanced_answer(problem: Problem, solved: Solved, weights: KernelWeights, wh
     known = weights.known()
     listed = found.indices >= 0
     unknown = listed & ~np.isin(found.indices, known[0])
+    unknown[:, 0] = False  # only of targets that weigh nothing, whose candidates were never asked for
     path = RegularizationPath(
         d, found.weights, found.indices, target_weights=problem.mu, scale=problem.strength.scale,
         complete=found.indices.shape[1] == len(problem.pool) and bool((found.indices >= 0).all()),
