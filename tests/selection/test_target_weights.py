@@ -33,5 +33,5 @@ def test_tasks_keep_their_shares() -> None:
     tasks = {"a": np.repeat(TARGETS[:2], 5, axis=0), "b": TARGETS[10:20]}
     found = tsds.select(POOL, tasks, size=60, target_weights="density", task_weights={"a": 1, "b": 3})
     assert found.inputs.targets.mu[:10].sum() == pytest.approx(0.25)
-    with pytest.raises(tsds.InputError, match="target.weights"):
+    with pytest.raises(tsds.InputError, match=r"target.weights"):
         tsds.select(POOL, TARGETS, size=5, target_weights="dense")  # type: ignore[arg-type]
