@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Rows, Vectors
-from tsds.neighbors import from_squares, unit_rows
+from tsds.neighbors import from_squares, product_squares, unit_rows
 from tsds.transport.rows import Array
 
 _BLOCK = 512
@@ -58,8 +58,7 @@ def stand_ins(
 
 
 def _distances(a: NDArray[np.float32], b: NDArray[np.float32], metric: Metric) -> Array:
-    squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T
-    return from_squares(squares.astype(np.float64), metric)
+    return from_squares(product_squares(a, b).astype(np.float64), metric)
 
 
 def _nearest(a: NDArray[np.float32], b: NDArray[np.float32], metric: Metric) -> tuple[NDArray[np.int64], Array]:

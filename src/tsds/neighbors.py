@@ -37,6 +37,11 @@ def from_squares(squares: Array, metric: Metric) -> Array:
     return np.asarray(squares / 2 if metric == "cosine" else np.sqrt(squares))
 
 
+def product_squares(a: Block, b: Block) -> Block:
+    """|a_i - b_j|^2 for all pairs by one product, [len(a), len(b)]; rounding may make it slightly negative."""
+    return np.asarray(np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T)
+
+
 def unit_rows(block: Block, metric: Metric, *, exact: bool = False) -> Block:
     """Under cosine the rows scaled to unit norm, in float64 if `exact`, else the rows as they are."""
     if metric == "l2":

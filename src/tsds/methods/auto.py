@@ -19,7 +19,7 @@ from tsds.methods.balanced import balanced_answer, default_neighbors, solve
 from tsds.methods.kde import KernelWeights
 from tsds.methods.problem import Answer, Problem, Trial
 from tsds.near_duplicates import stand_ins
-from tsds.neighbors import NeighborSearch, from_squares, unit_rows
+from tsds.neighbors import NeighborSearch, from_squares, product_squares, unit_rows
 from tsds.parallel import map_ordered
 from tsds.sampling import Sampling
 from tsds.shares import Edges, Massed, choose
@@ -169,6 +169,5 @@ def held_out_cost(search: NeighborSearch, mu: Array, chosen: Rows, seed: int, mo
     if mu.sum() == 0:
         mu = np.ones(len(mu))
     rows = unit_rows(search.pool.take(chosen), search.metric, exact=True).astype(np.float64)
-    squares = np.square(search.targets).sum(axis=1)[:, None] + np.square(rows).sum(axis=1)
-    squares -= 2 * search.targets @ rows.T
-    return transport_cost_between(from_squares(squares, search.metric), weights=mu)
+    distances = from_squares(product_squares(search.targets, rows), search.metric)
+    return transport_cost_between(distances, weights=mu)

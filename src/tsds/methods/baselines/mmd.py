@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tsds.methods.baselines.chosen import answer_of
 from tsds.methods.problem import Answer, Problem
-from tsds.neighbors import unit_rows
+from tsds.neighbors import product_squares, unit_rows
 from tsds.transport.rows import Array
 
 Single = NDArray[np.float32]
@@ -57,5 +57,4 @@ def select(problem: Problem) -> Answer:
 
 
 def _squares(a: Single, b: Single) -> Array:
-    squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T
-    return np.asarray(np.maximum(squares, 0.0), dtype=np.float64)
+    return np.asarray(np.maximum(product_squares(a, b), 0.0), dtype=np.float64)
