@@ -1,12 +1,12 @@
 """Records to candidates: which records take part (each exact copy once, none that leaks), and their vectors.
 
-The records are read three times: to choose those that take part, to fit the encoder, and to encode. Reading is cheap
-beside encoding, and so no text has to be held and no copy is encoded.
+The records are read up to three times: to choose those that take part, to fit the encoder, and to encode, where the
+encoder does not recall what it was fitted on. So no text has to be held and no copy is encoded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.embeddings.encoders import Encoder, Role
 from tsds.embeddings.vectors import Rows, Vectors
 from tsds.errors import InputError, RunError
 from tsds.leakage import Guard, digests
@@ -159,29 +158,13 @@ def texts_of(pool: Pool, census: Census, advance: Advance = lambda rows: None) -
         raise RunError(f"the {pool.role} shrank while it was read: {done:,} of {len(census):,} records are left")
 
 
-def encode_to(
-    path: Path,
-    batches: Iterator[Sequence[str]],
-    count: int,
-    encoder: Encoder,
-    role: Role = "candidate",
-    advance: Advance = lambda rows: None,
-) -> Vectors:
-    """Write the vectors of a stream of texts to a .npy file.
-
-    Args:
-      path: where to write.
-      batches: texts, `count` in all.
-      count: rows of the file.
-      encoder: fitted.
-      role: whose texts these are.
-      advance: told the number of texts encoded.
-    """
-    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(count, encoder.dim))
+def write_vectors(path: Path, blocks: Iterable[NDArray[np.float32]], count: int, dim: int) -> Vectors:
+    """Write blocks of vectors, `count` in all, to a .npy file."""
+    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(count, dim))
     start = 0
-    for batch in batches:
-        out[start : start + len(batch)] = encoder.encode(batch, role, advance)
-        start += len(batch)
+    for block in blocks:
+        out[start : start + len(block)] = block
+        start += len(block)
     out.flush()
     del out
     return Vectors.of(path)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.bandwidth import Bandwidth, from_texts
-from tsds.corpus import Census, encode_to, texts_of
-from tsds.embeddings.encoders import Encoder, Report, Role, Setting, make_encoder
+from tsds.corpus import Census, texts_of, write_vectors
+from tsds.embeddings.encoders import Encoder, Recalls, Report, Role, Setting, make_encoder
 from tsds.embeddings.store import Store, default_store
 from tsds.embeddings.transforms import Learned, Transform
 from tsds.embeddings.vectors import Vectors
@@ -80,15 +80,25 @@ class Embedder:
 
     def fit(self, texts: Iterable[Sequence[str]]) -> None:
         """Let the encoder learn from the pool."""
+        if isinstance(self.encoder, Recalls):
+            self.encoder.remember = self.store is None
         self.encoder.fit(texts)
 
-    def vectors(self, texts: Texts, count: int, role: Role, name: str) -> Vectors:
-        """The vectors of texts, [count, d], which may be a file of the scratch folder."""
+    def vectors(self, texts: Texts, count: int, role: Role, name: str, *, fitted: bool = False) -> Vectors:
+        """The vectors of texts, [count, d], which may be a file of the scratch folder.
+
+        `fitted` says that these are the very texts that the encoder was fitted on last.
+        """
         path = self._scratch / f"{self._files}.npy"
         self._files += 1
         if self.store is None:
             with self.stages.stage(name, count) as advance:
-                found = encode_to(path, iter(texts()), count, self.encoder, role, advance)
+                blocks = None
+                if fitted and isinstance(self.encoder, Recalls):
+                    blocks = self.encoder.recall(advance)
+                if blocks is None:
+                    blocks = (self.encoder.encode(batch, role, advance) for batch in texts())
+                found = write_vectors(path, blocks, count, self.encoder.dim)
                 self.report = self.encoder.report
                 self.latest = {"found": 0, "made": count}
                 return found
@@ -155,7 +165,7 @@ def encode_records(
     )
     with stages.stage("fit the encoder", census.used) as advance:
         embedder.fit(texts_of(records, census, advance))
-    pool = embedder.vectors(lambda: texts_of(records, census), len(census), "candidate", "encode")
+    pool = embedder.vectors(lambda: texts_of(records, census), len(census), "candidate", "encode", fitted=True)
     targets = [
         embedder.array([text for texts in texts_of(*one) for text in texts], "target", "encode the targets")
         for one in wanted

@@ -296,3 +296,21 @@ def test_near_duplicates_are_closer_than_other_passages() -> None:
     nearest_other = dict(zip(unique_bases.tolist(), similarity.max(axis=1).tolist(), strict=True))
     closer = copy_similarity > np.array([nearest_other[base] for base in bases.tolist()])
     assert closer.mean() > 0.95
+
+
+def test_recalls_the_vectors_of_what_it_was_fitted_on_once() -> None:
+    texts = [f"the {word} of {word}s and {other}" for word in ("cat", "rate", "proof") for other in "abcdefghij"]
+    encoder = HashEncoder(dim=16)
+    encoder.remember = True
+    encoder.fit([texts[:7], texts[7:]])
+    told: list[int] = []
+    blocks = encoder.recall(told.append)
+    assert blocks is not None
+    np.testing.assert_array_equal(np.concatenate(list(blocks)), encoder.encode(texts))
+    assert sum(told) == len(texts)
+    assert encoder.recall() is None
+    encoder.recalled_bytes = 100
+    assert encoder.fit([texts]).recall() is None
+    encoder.remember = False
+    encoder.recalled_bytes = 1 << 20
+    assert encoder.fit([texts]).recall() is None

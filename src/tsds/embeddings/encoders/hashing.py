@@ -66,6 +66,7 @@ class HashEncoder:
     name = "hash"
     chats = False
     kept = False  # quick to make, and another pool makes others
+    remember = False
     lasting = True
 
     views = (View(idf_power=0, pair_weight=1, repeats=False), View(idf_power=2, pair_weight=0.5, repeats=True))
@@ -73,6 +74,7 @@ class HashEncoder:
     vocabulary = 32768  # buckets that count: those in most texts of the pool
     sample_texts = 16384  # texts of the pool from which directions are learned ...
     sample_features = 1 << 22  # ... fewer if they have more distinct words and pairs than this in all
+    recalled_bytes = 1 << 28  # of counted words and pairs that are kept after fitting, so that none is counted twice
 
     def __init__(self, *, dim: int = 256, seed: int = 0, threads: int | None = None) -> None:
         if dim < 1:
@@ -87,6 +89,7 @@ class HashEncoder:
         self._spans = [slice(first, last) for first, last in pairwise(edges)]  # axes of each view
         self._column: NDArray[np.int64] | None = None  # each bucket's row of the table, [2^(bits+1)]; -1: none
         self._table = np.zeros((0, dim), dtype=np.float32)  # projection of a word or pair, its weight included
+        self._counted: list[Counts] | None = None  # of all texts it was fitted on, unless they are too many
         self._spare = np.random.default_rng(seed).standard_normal((_SPARE, dim), dtype=np.float32)
 
     def fit(self, batches: Iterable[Sequence[str]]) -> HashEncoder:
@@ -96,10 +99,16 @@ class HashEncoder:
         """
         frequency = np.zeros(2 << self.bits, dtype=np.int64)
         sample = _Sample(self.sample_texts, self.sample_features, self.seed)
+        self._counted, held = [] if self.remember else None, 0
         with _one_blas_thread():
             for counts in _in_threads(self._counts, blocks(batches, _BLOCK), self.threads):
                 np.add.at(frequency, counts.bucket, 1)
                 sample.add(counts)
+                if self._counted is not None:
+                    self._counted.append(counts.compact())
+                    held += self._counted[-1].nbytes
+                    if held > self.recalled_bytes:
+                        self._counted = None
             present = int(np.count_nonzero(frequency))
             frequent = np.sort(np.argsort(-frequency, kind="stable")[: min(self.vocabulary, present)])
             self._column = np.full(len(frequency), -1, dtype=np.int64)
@@ -127,12 +136,24 @@ class HashEncoder:
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         done = 0
         with _one_blas_thread():
-            for part in _in_threads(self._embed, blocks([texts], _BLOCK), self.threads):
+            for part in _in_threads(self._embed_texts, blocks([texts], _BLOCK), self.threads):
                 vectors[done : done + len(part)] = part
                 done += len(part)
                 advance(len(part))
         self.report.texts += len(texts)
         return vectors
+
+    def recall(self, advance: Advance = ignore) -> Iterator[NDArray[np.float32]] | None:
+        """The vectors of all texts it was fitted on, in order, without reading them again: once; None if too many."""
+        counted, self._counted = self._counted, None
+        return None if counted is None else self._recalled(counted, advance)
+
+    def _recalled(self, counted: list[Counts], advance: Advance) -> Iterator[NDArray[np.float32]]:
+        with _one_blas_thread():
+            for part in _in_threads(self._embed, counted, self.threads):
+                yield part
+                self.report.texts += len(part)
+                advance(len(part))
 
     def fingerprint(self, role: Role = "candidate") -> str:
         """Identifies the vectors: name, settings, code version, and the fitted state."""
@@ -154,11 +175,13 @@ class HashEncoder:
         starts = np.searchsorted(counts.row[known], np.arange(counts.texts + 1))
         return SparseRows(starts, column[known], counts.count[known].astype(np.float32))
 
-    def _embed(self, block: list[str]) -> NDArray[np.float32]:
-        """Vectors of one block of texts, [len(block), dim]."""
-        counts = self._counts(block)
+    def _embed_texts(self, block: list[str]) -> NDArray[np.float32]:
+        return self._embed(self._counts(block))
+
+    def _embed(self, counts: Counts) -> NDArray[np.float32]:
+        """Vectors of one block of texts, [texts, dim]."""
         rows = self._known(counts)
-        vectors = np.zeros((len(block), self.dim), dtype=np.float32)
+        vectors = np.zeros((counts.texts, self.dim), dtype=np.float32)
         values = [_repeats(rows.values, view) for view in self.views]
         for row, (first, last) in enumerate(pairwise(rows.starts.tolist())):
             table = self._table[rows.columns[first:last]]

@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,15 +49,25 @@ class Counts:
 
     Attributes:
       texts: in the block.
-      row: [k] int64, position of the text in its block.
-      bucket: [k] int64, of a word in [0, 2^bits), of a pair in [2^bits, 2^(bits+1)).
-      count: [k] int64, at least 1.
+      row: [k] integers, position of the text in its block.
+      bucket: [k] integers, of a word in [0, 2^bits), of a pair in [2^bits, 2^(bits+1)).
+      count: [k] integers, at least 1.
     """
 
     texts: int
-    row: NDArray[np.int64]
-    bucket: NDArray[np.int64]
-    count: NDArray[np.int64]
+    row: NDArray[np.integer[Any]]
+    bucket: NDArray[np.integer[Any]]
+    count: NDArray[np.integer[Any]]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays."""
+        return self.row.nbytes + self.bucket.nbytes + self.count.nbytes
+
+    def compact(self) -> Counts:
+        """The same in the smallest integers that hold them, to be kept."""
+        small = [part.astype(np.min_scalar_type(int(part.max(initial=0)))) for part in (self.row, self.count)]
+        return Counts(self.texts, small[0], self.bucket.astype(np.uint32), small[1])
 
 
 @cache

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,20 @@ class Encoder(Protocol):
 
     def fingerprint(self, role: Role = "candidate") -> str:
         """Equal for encoders that give the same vectors; known without loading a model."""
+
+
+@runtime_checkable
+class Recalls(Protocol):
+    """An encoder that can give the vectors of the texts it was fitted on without being given them again.
+
+    Attributes:
+      remember: whether to keep in memory, while it is fitted, what that takes.
+    """
+
+    remember: bool
+
+    def recall(self, advance: Advance = ignore) -> Iterator[NDArray[np.float32]] | None:
+        """Blocks of vectors in the order of the texts, once; None where there were too many to remember."""
 
 
 @dataclass(frozen=True)
