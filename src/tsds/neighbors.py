@@ -109,7 +109,9 @@ class NeighborSearch:
     def only(self, which: NDArray[np.int64]) -> NeighborSearch:
         """The search of some of the targets, by position; what was found for them already is not searched again."""
         part = copy.copy(self)
-        part.targets, part._last = self.targets[which], None
+        part.targets = self.targets[which]
+        if self._last is not None:
+            part._last = self._last[0], (self._last[1][0][which], self._last[1][1][which])
         part._squares, part._indices = self._squares[which], self._indices[which]
         return part
 

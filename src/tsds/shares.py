@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tsds.embeddings.vectors import Rows
 from tsds.sampling import Counts, Sampling, inclusion_probabilities, multinomial, systematic, top
-from tsds.transport.flow import optimal_flow
+from tsds.transport.network import cheapest_flow
 from tsds.transport.rows import Array
 
 
@@ -109,17 +109,10 @@ def fair_shares(found: Massed, edges: Edges, mass: Array, size: int) -> Array:
     target, leader, distance = target[first], leader[first], distance[first]
     mean = float(edges.mass @ edges.distance / edges.mass.sum()) or 1.0
     cost = distance / mean - size * mass[leader]
-    order = np.lexsort((cost, target))  # the cheapest edges of a target first, for the solver to begin with
-    target, leader, cost = target[order], leader[order], cost[order]
     columns, at = np.unique(leader, return_inverse=True)
-    m = len(found.mu)
-    place = np.arange(len(target)) - np.searchsorted(target, np.arange(m))[target]
-    costs, column = np.full((m, int(place.max()) + 1), np.inf), np.zeros((m, int(place.max()) + 1), np.int64)
-    costs[target, place], column[target, place] = cost - cost.min(), at
-    # The plan itself fits, so that hardly anything stays outside; what does is dearer than any chain of detours.
-    outside = np.full(m, 1e3 * (float(np.ptp(cost)) + 1.0))
-    supply = np.where(np.bincount(target, minlength=m) > 0, found.mu, 0.0)
-    flow = optimal_flow(costs, column, supply, np.full(len(columns), 1 / size), outside=outside)
+    supply = np.where(np.bincount(target, minlength=len(found.mu)) > 0, found.mu, 0.0)
+    # The plan itself fits but for what near-duplicates held together: hardly anything stays outside.
+    flow = cheapest_flow(target, at, cost, supply, np.full(len(columns), 1 / size), leave=True)
     gathered = np.zeros(len(found.rows))
-    gathered[columns] = np.bincount(column.ravel(), weights=flow.mass.ravel(), minlength=len(columns))
+    gathered[columns] = np.bincount(at, weights=flow, minlength=len(columns))
     return gathered

@@ -28,7 +28,7 @@ from tsds.transport.between import transport_cost_between
 from tsds.transport.rows import Array
 
 #: Strengths tried, times the default one, and samplings (docs/comparison.md).
-FACTORS = (1 / 3, 1.0, 3.0)
+FACTORS = (1.0, 1 / 3, 3.0)
 SAMPLINGS: tuple[Sampling, ...] = ("shares", "top")
 FOLDS = 5
 #: Fewer targets are not split; more are not needed to choose; and so many chosen records are measured.
@@ -37,44 +37,46 @@ LEAST_TARGETS, MOST_TARGETS, MOST_CHOSEN = 10, 300, 1000
 
 def select(problem: Problem) -> Answer:
     """A balanced plan with the settings that serve held-out targets best."""
-    default = default_neighbors(problem.size, len(problem.mu))
     weights = KernelWeights.of(problem)
+    s, sampling, trials = default_neighbors(problem.size, len(problem.mu)), None, []
+    why = f"a twentieth of the size: {len(problem.mu)} targets are too few to hold some out"
+    if len(problem.mu) >= LEAST_TARGETS:
+        with problem.stages.stage("try settings on held-out targets", len(problem.pool)):
+            trials = try_settings(problem, weights)
+        why = "the pool leaves no choice"
+    if trials:
+        best = next(trial for trial in trials if trial.chosen)
+        s, sampling = best.neighbors, best.sampling
+        why = f"of {len(trials)} settings tried on held-out targets, within one standard error of the best"
     with problem.stages.stage("search", len(problem.pool)):
-        solved = solve(problem, weights, default)
-    if solved.capped is not None:
-        return balanced_answer(problem, solved, weights, "the pool leaves no choice")
-    if len(problem.mu) < LEAST_TARGETS:
-        why = f"a twentieth of the size: {len(problem.mu)} targets are too few to hold some out"
-        return balanced_answer(problem, solved, weights, why)
-    with problem.stages.stage("try settings on held-out targets"):
-        trials = try_settings(problem, weights)
-    best = next(trial for trial in trials if trial.chosen)
-    if best.neighbors != default:
-        with problem.stages.stage("search", len(problem.pool)):
-            solved = solve(problem, weights, best.neighbors)
-    why = f"of {len(trials)} settings tried on held-out targets, within one standard error of the best"
-    answer = balanced_answer(problem, solved, weights, why)
-    return replace(answer, sampling=best.sampling, trials=tuple(trials))
+        solved = solve(problem, weights, s)
+    return replace(balanced_answer(problem, solved, weights, why), sampling=sampling, trials=tuple(trials))
 
 
 def try_settings(problem: Problem, weights: KernelWeights) -> list[Trial]:
-    """Every setting with its cost on held-out targets, the one to take marked."""
+    """Every setting with its cost on held-out targets, the one to take marked; none if the pool lacks room."""
     rng = np.random.default_rng([problem.seed, 2])
     m = len(problem.mu)
     used = np.sort(rng.choice(m, min(m, MOST_TARGETS), replace=False))
-    fold = _folds(problem.search.targets[used], rng)
+    search, mu = problem.search.only(used), problem.mu[used]
+    fold = _folds(search.targets, rng)
     samplings = SAMPLINGS if problem.sampling is None else (problem.sampling,)
-    known = _Known.of(problem, weights)
     default = default_neighbors(problem.size, len(problem.mu))
+    listed = search.fetch(int(2 * default * max(FACTORS)) + 64)[0]  # once, for all folds
+    near = listed[:, : int(2 * default) + 64]
+    known = _Known.of(problem, weights, np.unique(near[near >= 0]))
     settings = [(default * factor, sampling) for factor in FACTORS for sampling in samplings]
     asked = [(f, default * factor) for f in range(FOLDS) for factor in FACTORS]
 
     def one(item: tuple[int, float]) -> list[float]:
         f, s = item
-        return _fold_costs(problem, known, used[fold != f], used[fold == f], s, samplings)
+        seen, held = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
+        return _fold_costs(problem, known, search, mu, seen, held, s, samplings)
 
-    problem.search.rough(int(2 * default * max(FACTORS)) + 64)  # before the folds share what it found
-    costs = np.array(list(map_ordered(one, asked))).reshape(FOLDS, len(settings))
+    first = one(asked[0])
+    if not np.isfinite(first).any():
+        return []
+    costs = np.array([first, *map_ordered(one, asked[1:])]).reshape(FOLDS, len(settings))
     return choose_trial(settings, costs, default)
 
 
@@ -115,7 +117,8 @@ class _Known:
     leader: Rows  # a row of the pool
 
     @classmethod
-    def of(cls, problem: Problem, weights: KernelWeights) -> _Known:
+    def of(cls, problem: Problem, weights: KernelWeights, near: Rows) -> _Known:
+        weights(near)
         rows, rho = weights.known()
         copies = problem.copies[rows]
         position = stand_ins(
@@ -124,7 +127,7 @@ class _Known:
         return cls(rows, copies / rho, rows[position])
 
     def weigh(self, asked: Rows) -> Array:
-        """Their weights; one for the few that no plan on all targets came near."""
+        """Their weights; one for those farther away than twice the default."""
         at = np.minimum(np.searchsorted(self.rows, asked), len(self.rows) - 1)
         return np.where(self.rows[at] == asked, self.weights[at], 1.0)
 
@@ -137,10 +140,17 @@ class _Known:
 
 
 def _fold_costs(
-    problem: Problem, known: _Known, seen: Rows, held: Rows, s: float, samplings: tuple[Sampling, ...]
+    problem: Problem,
+    known: _Known,
+    every: NeighborSearch,
+    mass_of: Array,
+    seen: Rows,
+    held: Rows,
+    s: float,
+    samplings: tuple[Sampling, ...],
 ) -> list[float]:
     """Costs from the held-out targets to what each sampling chooses for the others."""
-    search, mu, size = problem.search.only(seen), problem.mu[seen] / problem.mu[seen].sum(), problem.size
+    search, mu, size = every.only(seen), mass_of[seen] / mass_of[seen].sum(), problem.size
     capacity = float(size) if problem.capacity is None else problem.capacity
     try:
         found = find_balanced(search, known.weigh, capacity, s, mu)
@@ -158,7 +168,7 @@ def _fold_costs(
     costs = []
     for sampling in samplings:
         chosen = np.repeat(rows, choose(sampling, massed, min(size, len(rows)), rng))
-        costs.append(held_out_cost(problem.search.only(held), problem.mu[held], chosen, problem.seed))
+        costs.append(held_out_cost(every.only(held), mass_of[held], chosen, problem.seed))
     return costs
 
 

@@ -23,9 +23,6 @@ from tsds.transport.flow import NO_FLOW, optimal_flow
 from tsds.transport.path import numbered
 from tsds.transport.rows import Array, check_rows, target_masses
 
-#: Edges of a target that the solver begins with, at least (benchmarks/balanced.py).
-_LEAST = 12
-
 
 class TooLittleRoom(ValueError):
     """The whole pool can't hold the mass: S or s exceeds its weight.
@@ -118,8 +115,8 @@ def balanced_plan(
     last = np.where(np.isfinite(d), d, -np.inf).max(axis=1)
     # With complete lists there is no outside: a cost beyond any path through the graph says so.
     outside = np.full(len(d), (2 * len(d) + 1) * (last.max() or 1.0)) if complete else last
-    first = _first(d, column, bounds, mu, None if start is None else _prices(candidates, *start))
-    flow = optimal_flow(d, column, mu, capacity, outside=outside, edge_capacity=bounds, first=first)
+    price = None if start is None else _prices(candidates, *start)
+    flow = optimal_flow(d, column, mu, capacity, outside=outside, edge_capacity=bounds, price=price)
     if complete and flow.outside.sum() > 1e-7:
         raise TooLittleRoom(float(weight.sum()), size, neighbors)
     u, v = np.minimum(flow.row_price, outside), flow.column_price
@@ -140,18 +137,3 @@ def _prices(candidates: NDArray[np.int64], known: NDArray[np.int64], price: Arra
     """Prices of candidates, zero where not known."""
     at = np.minimum(np.searchsorted(known, candidates), len(known) - 1)
     return np.where(known[at] == candidates, price[at], 0.0)
-
-
-def _first(
-    d: Array, column: NDArray[np.int64], bounds: Array | None, mu: Array, price: Array | None
-) -> NDArray[np.bool_]:
-    """Edges to begin with: of each row the nearest, by distance and price, that could hold twice its mass."""
-    place = np.arange(d.shape[1])
-    order = np.tile(place, (len(d), 1)) if price is None else np.argsort(d + price[column], axis=1, kind="stable")
-    chosen = np.tile(place < _LEAST, (len(d), 1))
-    if bounds is not None:
-        held = np.take_along_axis(bounds, order, 1)
-        chosen |= np.cumsum(held, axis=1) - held < 2 * mu[:, None]
-    first = np.zeros(d.shape, bool)
-    np.put_along_axis(first, order, chosen, 1)
-    return first & np.isfinite(d)

@@ -9,11 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tsds.transport.flow import optimal_flow
+from tsds.transport.network import cheapest_flow
 from tsds.transport.rows import Array, target_masses
-
-#: Nearest partners of each point that the solver begins with.
-_FIRST = 4
 
 
 def transport_cost_between(
@@ -35,13 +32,6 @@ def transport_cost_between(
     m, b = distances.shape
     mu = target_masses(m, None if weights is None else np.asarray(weights, dtype=np.float64))
     share = target_masses(b, None if counts is None else np.asarray(counts, dtype=np.float64))
-    first = np.zeros((m, b), bool)
-    for axis, width in ((1, b), (0, m)):
-        at = min(_FIRST, width) - 1
-        first |= distances <= np.take(np.partition(distances, at, axis=axis), [at], axis=axis)
-    # All capacity is needed, so that a target may have to pay for a chain of others: no price exceeds that.
-    outside = np.full(m, (2 * min(m, b) + 1) * float(distances.max()) + 1.0)
-    column = np.tile(np.arange(b), (m, 1))
-    # A hair of room keeps the rounding of the shares from making the last unit homeless.
-    flow = optimal_flow(distances, column, mu, share * (1 + 1e-12), outside=outside, first=first)
-    return float((flow.mass * distances).sum() / flow.mass.sum())
+    target, record = np.divmod(np.arange(m * b), b)
+    flow = cheapest_flow(target, record, distances.ravel(), mu, share)
+    return float(flow @ distances.ravel() / flow.sum())

@@ -1,12 +1,12 @@
-"""Capacitated transport on a sparse graph, exactly: HiGHS by column generation.
+"""Capacitated transport on a sparse graph, exactly and with prices: HiGHS on the few edges that are in doubt.
 
     minimise   sum_ij cost_ij f_ij + sum_i outside_i o_i
     over       f, o >= 0,   sum_j f_ij + o_i = supply_i,   sum_i f_ij <= capacity_j,   f_ij <= edge_capacity_ij
 
-Of the many edges few carry flow, and prices tell which: with row prices u and column prices v of an optimum on some of
-the edges, an edge left out can only help if cost_ij + v_j < u_i. So a few near edges of each row are solved for, the
-edges that could help are added, and so on until none is left: the optimum on all of them (Dantzig and Wolfe 1960; for
-the transport problem it is the network simplex with partial pricing, done by a library).
+With row prices u and column prices v of an optimum, an edge with cost_ij + v_j < u_i is full and one with more is
+empty: only those about the margin are in doubt. So each edge is empty, in doubt or full at first; the solver sees those
+in doubt, and of the columns those that the other two could overfill; and what its prices contradict is put in doubt,
+until nothing is. The last answer is the optimum on all edges (Dantzig and Wolfe 1960, from both bounds).
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 
 from tsds.transport.rows import Array
 
-#: Edges of a row to begin with, and how many a row may add in a round (benchmarks/balanced.py).
-_FIRST, _ADDED = 12, 8
-#: An edge helps if it is cheaper than the row's price by more than this share of the largest cost.
+#: Edges of a row that are in doubt at first: those that its supply ends in, a twentieth of it to either side, and the
+#: nearest few. How many a row may add in a round (benchmarks/balanced.py).
+_MARGIN, _FIRST, _ADDED = 0.05, 12, 20
+#: Of four times as many rows, so many are solved for alone, for prices to begin with.
+_SAMPLE = 1000
+#: Prices contradict an edge if by more than this share of the largest cost.
 _TOLERANCE = 1e-10
 #: No flow: rounding of the solver.
 NO_FLOW = 1e-9
@@ -57,7 +60,7 @@ def optimal_flow(
     *,
     outside: Array,
     edge_capacity: Array | None = None,
-    first: NDArray[np.bool_] | None = None,
+    price: Array | None = None,
 ) -> Flow:
     """The cheapest flow from m rows to n columns.
 
@@ -68,83 +71,141 @@ def optimal_flow(
       capacity: [n], what each column can take.
       outside: [m], the cost of leaving a unit of a row's supply without a place.
       edge_capacity: [m, k], what each edge can take; no bound if None.
-      first: [m, k], edges to begin with; any will do, good ones save rounds. The first of each row if None.
+      price: [n], of columns, to begin with; any will do, those of a similar problem save most of the work.
 
     Raises:
       ArithmeticError: if the solver gives up, which on a feasible bounded problem it should not.
     """
-    m, k = cost.shape
+    if price is None and len(cost) >= 4 * _SAMPLE:
+        price = _sampled_prices(cost, column, supply, capacity, outside, edge_capacity)
     scale = float(supply.mean()) or 1.0  # masses near one keep the solver's absolute tolerances small
+    supply, capacity = supply / scale, capacity / scale
+    most = np.full(cost.shape, np.inf) if edge_capacity is None else edge_capacity / scale
     there = np.isfinite(cost)
-    active = np.zeros((m, k), bool) if first is None else first & there
-    if first is None:
-        active[:, : min(k, _FIRST)] = there[:, : min(k, _FIRST)]
+    most = np.where(there, np.minimum(most, supply[:, None]), 0.0)
     slack = _TOLERANCE * max(float(cost[there].max(initial=0.0)), float(outside.max()), 1e-300)
-    solver = _Solver(cost, column, supply / scale, capacity / scale, outside, edge_capacity, scale)
-    solver.add(active)
+    full, doubt = _guess(cost if price is None else cost + price[column], most, supply)
+    new = doubt.copy()
+    solver = _Solver(cost, column, supply, capacity, outside, most)
     rounds = 0
     while True:
         rounds += 1
+        freed = full & solver.watch(column[full | doubt], most[full | doubt])[column]
+        full, doubt, new = full & ~freed, doubt | freed, new | freed
+        solver.add(new, (most * full).sum(axis=1))
         u, v = solver.solve()
-        # How much cheaper than the row's price an unused edge is.
-        gain = u[:, None] - v[column] - cost
-        gain[active] = -np.inf
+        gain = u[:, None] - v[column] - cost  # how much cheaper than the row's price an edge is
+        hurts = full & (gain < -slack)
+        gain[full | doubt | ~there] = -np.inf
         helps = gain > slack
-        if not helps.any():
+        if not helps.any() and not hurts.any():
             break
-        if k > _ADDED:
+        if cost.shape[1] > _ADDED:
             least = -np.partition(-gain, _ADDED - 1, axis=1)[:, _ADDED - 1 : _ADDED]
             helps &= gain >= least
-        solver.add(helps)
-        active |= helps
+        new = helps | hurts
+        full, doubt = full & ~hurts, doubt | new
     mass, left = solver.flows()
-    return Flow(mass * scale, left * scale, u, v, int(active.sum()), rounds)
+    mass[full] = most[full]
+    return Flow(mass * scale, left * scale, u, v, int(doubt.sum()), rounds)
+
+
+def _sampled_prices(
+    cost: Array,
+    column: NDArray[np.int64],
+    supply: Array,
+    capacity: Array,
+    outside: Array,
+    edge_capacity: Array | None,
+) -> Array | None:
+    """Prices of columns when some of the rows, evenly spaced, stand for all, [n]; None if those have no supply."""
+    some = slice(None, None, len(cost) // _SAMPLE)
+    part = float(supply[some].sum() / supply.sum()) if supply.any() else 0.0
+    if part == 0:
+        return None
+    caps = None if edge_capacity is None else edge_capacity[some] / part
+    return optimal_flow(
+        cost[some], column[some], supply[some] / part, capacity, outside=outside[some], edge_capacity=caps
+    ).column_price
+
+
+def _guess(key: Array, most: Array, supply: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which edges are full at first, and which in doubt, by their order within a row, [m, k] each."""
+    order = np.argsort(key, axis=1, kind="stable")
+    held = np.take_along_axis(most, order, 1)
+    after = np.cumsum(held, axis=1)
+    full, doubt = np.zeros(key.shape, bool), np.zeros(key.shape, bool)
+    np.put_along_axis(full, order, after <= (1 - _MARGIN) * supply[:, None], 1)
+    near = (after - held < (1 + _MARGIN) * supply[:, None]) | (np.arange(key.shape[1]) < _FIRST)
+    np.put_along_axis(doubt, order, near, 1)
+    full &= most > 0
+    return full, doubt & (most > 0) & ~full
 
 
 class _Solver:
-    """HiGHS with the rows and columns of the graph as its constraints, and edges that are added as variables."""
+    """HiGHS: rows and watched columns of the graph are its constraints, edges in doubt its variables.
+
+    Its first m variables are what stays outside, the next m what is on full edges.
+    """
 
     def __init__(
-        self,
-        cost: Array,
-        column: NDArray[np.int64],
-        supply: Array,
-        capacity: Array,
-        outside: Array,
-        edge_capacity: Array | None,
-        scale: float,
+        self, cost: Array, column: NDArray[np.int64], supply: Array, capacity: Array, outside: Array, most: Array
     ) -> None:
         from highspy import HighsLp, MatrixFormat
         from highspy._core import _Highs  # highspy.Highs itself greets on standard output
 
-        self._cost, self._column, self._caps, self._scale = cost, column, edge_capacity, scale
-        self._m, n = len(cost), len(capacity)
-        self._where: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        self._cost, self._column, self._supply, self._capacity, self._most = cost, column, supply, capacity, most
+        self._m = m = len(cost)
+        self._i, self._k = np.empty(0, np.int64), np.empty(0, np.int64)  # the edges that are variables
+        self._constraint = np.full(len(capacity), -1)  # of each column, if it is watched
         self._highs: Any = _Highs()
         for option, value in (("output_flag", False), ("presolve", "off"), ("threads", 1), ("solver", "simplex")):
             self._highs.setOptionValue(option, value)
         lp = HighsLp()
-        lp.num_col_, lp.num_row_ = self._m, self._m + n
-        lp.col_cost_, lp.col_lower_, lp.col_upper_ = outside, np.zeros(self._m), np.full(self._m, _ENDLESS)
-        lp.row_lower_ = np.concatenate([supply, np.full(n, -_ENDLESS)])
-        lp.row_upper_ = np.concatenate([supply, capacity])
+        lp.num_col_, lp.num_row_ = 2 * m, m
+        lp.col_cost_, lp.col_lower_ = np.concatenate([outside, np.zeros(m)]), np.zeros(2 * m)
+        lp.col_upper_ = np.repeat([_ENDLESS, 0.0], m)
+        lp.row_lower_, lp.row_upper_ = supply, supply
         lp.a_matrix_.format_ = MatrixFormat.kColwise
-        lp.a_matrix_.start_ = np.arange(self._m + 1, dtype=np.int32)
-        lp.a_matrix_.index_ = np.arange(self._m, dtype=np.int32)
-        lp.a_matrix_.value_ = np.ones(self._m)
+        lp.a_matrix_.start_ = np.arange(2 * m + 1, dtype=np.int32)
+        lp.a_matrix_.index_ = np.tile(np.arange(m, dtype=np.int32), 2)
+        lp.a_matrix_.value_ = np.ones(2 * m)
         self._highs.passModel(lp)
 
-    def add(self, edges: NDArray[np.bool_]) -> None:
-        """Make variables of these edges, [m, k]."""
-        i, j = np.nonzero(edges)
-        count = len(i)
-        upper = np.full(count, _ENDLESS) if self._caps is None else self._caps[i, j] / self._scale
-        ends = np.stack([i, self._m + self._column[i, j]], axis=1).astype(np.int32).ravel()
-        starts = np.arange(0, 2 * count, 2, dtype=np.int32)
+    def watch(self, columns: NDArray[np.int64], loads: Array) -> NDArray[np.bool_]:
+        """Make constraints of the columns that these loads would overfill; which of all are constraints now, [n]."""
+        total = np.bincount(columns, weights=loads, minlength=len(self._capacity))
+        new = np.flatnonzero((total > self._capacity) & (self._constraint < 0))
+        count, first = len(new), self._m + int((self._constraint >= 0).sum())
+        if count:
+            self._constraint[new] = first + np.arange(count)
+            constraint = self._constraint[self._column[self._i, self._k]]
+            inside = np.flatnonzero(constraint >= first)
+            inside = inside[np.argsort(constraint[inside], kind="stable")]
+            starts = np.searchsorted(constraint[inside], first + np.arange(count)).astype(np.int32)
+            variables, ones = (2 * self._m + inside).astype(np.int32), np.ones(len(inside))
+            self._highs.addRows(
+                count, np.full(count, -_ENDLESS), self._capacity[new], len(inside), starts, variables, ones
+            )
+        return self._constraint >= 0
+
+    def add(self, edges: NDArray[np.bool_], on_full: Array) -> None:
+        """Make variables of these edges, [m, k]; and say what the full edges of each row hold, [m]."""
+        i, k = np.nonzero(edges)
+        constraint = self._constraint[self._column[i, k]]
+        watched = constraint >= 0
+        starts = np.cumsum(1 + watched) - (1 + watched)
+        index = np.empty(len(i) + int(watched.sum()), np.int32)
+        index[starts] = i
+        index[starts[watched] + 1] = constraint[watched]
+        # What could take all of a row's supply is not bound by that: a price for it would prove nothing.
+        upper = np.where(self._most[i, k] < self._supply[i], self._most[i, k], _ENDLESS)
         self._highs.addCols(
-            count, self._cost[i, j], np.zeros(count), upper, 2 * count, starts, ends, np.ones(2 * count)
-        )
-        self._where.append((i, j))
+            len(i), self._cost[i, k], np.zeros(len(i)), upper,
+            len(index), starts.astype(np.int32), index, np.ones(len(index)),
+        )  # fmt: skip
+        self._i, self._k = np.concatenate([self._i, i]), np.concatenate([self._k, k])
+        self._highs.changeColsBounds(self._m, np.arange(self._m, 2 * self._m, dtype=np.int32), on_full, on_full)
 
     def solve(self) -> tuple[Array, Array]:
         """Optimise from where it stands; the prices of rows and columns."""
@@ -153,12 +214,14 @@ class _Solver:
         if self._highs.modelStatusToString(status) != "Optimal":
             raise ArithmeticError(f"HiGHS ended as {self._highs.modelStatusToString(status)!r}")
         dual = np.asarray(self._highs.getSolution().row_dual)
-        return dual[: self._m], np.maximum(-dual[self._m :], 0.0)
+        price = np.zeros(len(self._capacity))
+        watched = self._constraint >= 0
+        price[watched] = np.maximum(-dual[self._constraint[watched]], 0.0)
+        return dual[: self._m], price
 
     def flows(self) -> tuple[Array, Array]:
-        """Flow on all edges, [m, k], and outside of them, [m]."""
+        """Flow on the edges that are variables, [m, k], and outside of them, [m]."""
         values = np.maximum(np.asarray(self._highs.getSolution().col_value), 0.0)
         mass = np.zeros(self._cost.shape)
-        i, j = (np.concatenate(part) for part in zip(*self._where, strict=True))
-        mass[i, j] = values[self._m :]
+        mass[self._i, self._k] = values[2 * self._m :]
         return mass, values[: self._m]
