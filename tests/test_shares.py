@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -40,6 +42,17 @@ def test_mass_gathers_within_the_room_of_one_example(seed: int) -> None:
     counts = choose("shares", found, size, np.random.default_rng(0))
     assert counts.sum() == size and counts.max() == 1
     assert gathered[counts > 0].sum() >= np.sort(gathered)[::-1][:size].sum() - 1e-6
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), repeats=st.sampled_from([1.5, 2.0, 3.0]))
+def test_where_fewer_fill_the_selection_they_count_as_often_as_they_may(seed: int, repeats: float) -> None:
+    found, _, size = _massed(seed)
+    fewer = replace(found, capacity=size / repeats)
+    counts = choose("shares", fewer, size, np.random.default_rng(0))
+    assert counts.sum() == size and counts.max() <= np.ceil(repeats)
+    assert np.count_nonzero(counts) < size
+    assert choose("top", fewer, size, np.random.default_rng(0)).max() == 1
 
 
 def test_near_duplicates_are_chosen_once() -> None:

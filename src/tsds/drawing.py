@@ -53,8 +53,8 @@ def draw(
         counts[order] = systematic(pi[order], rng)
     else:
         leader = np.arange(len(p)) if answer.leader is None else answer.leader
-        found = Massed(answer.rows, p, leader, answer.target, answer.distance, answer.edges, mu)
-        counts = choose(sampling, found, size if sampling == "multinomial" else min(size, len(p)), rng)
+        found = Massed(answer.rows, p, leader, answer.target, answer.distance, answer.edges, mu, answer.capacity)
+        counts = choose(sampling, found, size, rng)
         pi = counts.astype(np.float64)
         if sampling == "systematic":
             pi = inclusion_probabilities(p, size)
@@ -63,4 +63,4 @@ def draw(
     if in_tokens:
         counts = within_tokens(counts, p, tokens, int(budget.amount))
         return Drawn(counts, pi, bool(tokens.sum() < budget.amount), sampling)
-    return Drawn(counts, pi, sampling != "multinomial" and len(p) < size, sampling)
+    return Drawn(counts, pi, bool(counts.sum() < size), sampling)

@@ -68,7 +68,7 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
     if method.weighs:
         seconds["density"] = 0.5 * seconds["search"] + n * dim * 128 / _flops(dim)
     if settings.method == "auto" and m >= LEAST_TARGETS:
-        trials = FOLDS * len(FACTORS) * len(SAMPLINGS)
+        trials = FOLDS * (len(FACTORS) * len(SAMPLINGS) + 1)  # and one with repeats, mostly
         seconds["try settings on held-out targets"] = _TRIAL_SECONDS * trials * min(m, MOST_TARGETS) * size
     memory = _BASE_BYTES + min(_BLOCK_BYTES, n * dim * 4) * 2 + n * _RECORD_BYTES + m * k * _ENTRY_BYTES
     memory += _ENCODER_BYTES if disk else 0

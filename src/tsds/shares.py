@@ -53,6 +53,7 @@ class Massed:
       distance: [q], to it.
       edges: of the plan; None where there was none.
       mu: [m], the targets' masses.
+      capacity: S, which of them fill the selection; less than its size where good ones count more than once.
     """
 
     rows: Rows
@@ -62,6 +63,7 @@ class Massed:
     distance: Array
     edges: Edges | None
     mu: Array
+    capacity: float | None = None
 
 
 def choose(sampling: Sampling, found: Massed, size: int, rng: np.random.Generator) -> Counts:
@@ -71,10 +73,14 @@ def choose(sampling: Sampling, found: Massed, size: int, rng: np.random.Generato
         return multinomial(p, size, rng)
     if sampling == "systematic":
         order = np.lexsort((found.rows, found.distance, found.target))
+        size = min(size, len(p))
         counts = np.empty(len(p), np.int64)
         counts[order] = systematic(inclusion_probabilities(p, size)[order], rng)
         return counts
     mass, own = group_mass(found)
+    if sampling == "shares" and found.edges is not None and found.capacity is not None and found.capacity < size:
+        return _repeated(found, found.edges, mass, own, size, found.capacity)
+    size = min(size, len(p))
     first = mass
     if sampling == "shares" and found.edges is not None and len(own) > size:
         first = fair_shares(found, found.edges, mass, size)
@@ -88,13 +94,25 @@ def choose(sampling: Sampling, found: Massed, size: int, rng: np.random.Generato
     return counts
 
 
+def _repeated(found: Massed, edges: Edges, mass: Array, own: NDArray[np.int64], size: int, capacity: float) -> Counts:
+    """Counts where a candidate may count size / capacity times, rounded by largest remainders."""
+    gathered = fair_shares(found, edges, mass, capacity) if len(own) > capacity else mass
+    expected = np.round(gathered[own] * (size / gathered[own].sum()), 9)
+    whole = np.floor(expected).astype(np.int64)
+    order = np.lexsort((found.distance[own], -np.round(mass[own] * size, 9), whole - expected))
+    np.add.at(whole, np.resize(order, size - int(whole.sum())), 1)
+    counts = np.zeros(len(mass), np.int64)
+    counts[own] = whole
+    return counts
+
+
 def group_mass(found: Massed) -> tuple[Array, NDArray[np.int64]]:
     """The mass of each candidate with those that it stands for, [q], and who stands for anyone."""
     mass = np.bincount(found.leader, weights=found.probability, minlength=len(found.rows))
     return np.asarray(mass, dtype=np.float64), np.flatnonzero(found.leader == np.arange(len(found.rows)))
 
 
-def fair_shares(found: Massed, edges: Edges, mass: Array, size: int) -> Array:
+def fair_shares(found: Massed, edges: Edges, mass: Array, size: float) -> Array:
     """What each candidate gets when the mass gathers, [q], at most 1 / size.
 
     Args:

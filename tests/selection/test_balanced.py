@@ -8,7 +8,8 @@ import pytest
 import tsds
 from tests.search.data import clustered
 from tests.truth import brute_force
-from tsds.methods.auto import choose_trial
+from tsds.methods import Trial
+from tsds.methods.auto import choose_repeats, choose_trial
 from tsds.transport.between import transport_cost_between
 
 POOL, TARGETS = clustered(3000, 32), clustered(60, 32, seed=9)
@@ -27,6 +28,7 @@ def test_no_candidate_is_worth_more_than_one_example() -> None:
 def test_capacity_lets_good_candidates_count_more_than_once() -> None:
     found = tsds.select(POOL, TARGETS, size=80, method="balanced", neighbors=2, capacity=20)
     assert 1 / 80 < found.answer.probability.max() <= 1 / 20 + 1e-9
+    assert found.counts.sum() == 80 and 1 < found.counts.max() <= 4 and len(found.indices) < 60
     assert tsds.select(POOL, TARGETS, size=80, capacity=20).settings.method == "balanced"
 
 
@@ -57,7 +59,8 @@ def test_auto_is_at_least_as_near_to_new_targets_as_taking_turns() -> None:
 def test_auto_says_what_it_tried() -> None:
     found = tsds.select(POOL, TARGETS, size=80)
     trials = found.answer.trials
-    assert len(trials) == 6 and sum(trial.chosen for trial in trials) == 1
+    distinct = [trial for trial in trials if trial.capacity is None]
+    assert len(distinct) == 6 < len(trials) and sum(trial.chosen for trial in trials) == 1
     taken = next(trial for trial in trials if trial.chosen)
     assert found.answer.neighbors == taken.neighbors and found.drawn.sampling == taken.sampling
     asked = tsds.select(POOL, TARGETS, size=80, sampling="systematic")
@@ -72,6 +75,35 @@ def test_the_rule_takes_the_default_unless_another_is_clearly_better() -> None:
     assert [t.chosen for t in choose_trial(settings, noisy, 3.0)] == [False, True, False]  # type: ignore[arg-type]
     clear = noisy + np.array([0.0, 0.5, 0.0])
     assert [t.chosen for t in choose_trial(settings, clear, 3.0)] == [True, False, False]  # type: ignore[arg-type]
+
+
+def test_repeats_are_taken_while_each_is_clearly_better() -> None:
+    one = [Trial(3.0, "top", 1.0, 0.0, True), Trial(9.0, "shares", 1.1, 0.1, False)]
+    costs = np.array([0.9, 1.0, 1.1])
+
+    def chosen(gains: dict[int, float], noise: float = 0.0) -> list[tuple[float | None, bool]]:
+        wobble = noise * np.array([-1.0, 0.0, 1.0])
+        found = choose_repeats(one, costs, lambda repeats: costs - gains[repeats] + wobble, 80)
+        return [(trial.capacity, trial.chosen) for trial in found]
+
+    assert chosen({2: 0.005}) == [(None, True), (None, False), (40.0, False)]  # under one percent
+    assert chosen({2: 0.05, 4: 0.055}) == [(None, False), (None, False), (40.0, True), (20.0, False)]
+    assert chosen({2: 0.05, 4: 0.1}) == [(None, False), (None, False), (40.0, False), (20.0, True)]
+    assert chosen({2: 0.05}, noise=0.2) == [(None, True), (None, False), (40.0, False)]  # within the error
+
+
+def test_where_few_candidates_serve_auto_repeats_them_unless_told_not_to() -> None:
+    """Fifteen candidates near the targets and the rest far away, forty wanted."""
+    rng = np.random.default_rng(5)
+    here = rng.standard_normal(32) * 3
+    near = (here + rng.standard_normal((15, 32))).astype(np.float32)
+    targets = (here + rng.standard_normal((50, 32))).astype(np.float32)
+    pool = np.concatenate([near, POOL])
+    found = tsds.select(pool, targets, size=40)
+    assert found.counts.sum() == 40 and found.indices.max() < len(near) and 2 <= found.counts.max() <= 4
+    assert "more than once" in found.answer.why and found.answer.capacity in (20.0, 10.0)
+    told = tsds.select(pool, targets, size=40, sampling="shares")
+    assert len(told.indices) == 40 and all(trial.capacity is None for trial in told.answer.trials)
 
 
 def test_shares_serve_a_small_part_of_the_task_too() -> None:

@@ -8,6 +8,7 @@ weighed once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +32,9 @@ from tsds.transport.rows import Array
 FACTORS = (1.0, 1 / 3, 3.0)
 SAMPLINGS: tuple[Sampling, ...] = ("shares", "top")
 FOLDS = 5
+#: How often a candidate may count at most, tried last and one after the other; and by how much, as a share of the cost,
+#: that must be better than distinct examples, or fewer repeats, to be taken.
+REPEATS, LEAST_GAIN = (2, 4), 0.01
 #: Fewer targets are not split; more are not needed to choose; and so many chosen records are measured.
 LEAST_TARGETS, MOST_TARGETS, MOST_CHOSEN = 10, 300, 1000
 
@@ -38,7 +42,8 @@ LEAST_TARGETS, MOST_TARGETS, MOST_CHOSEN = 10, 300, 1000
 def select(problem: Problem) -> Answer:
     """A balanced plan with the settings that serve held-out targets best."""
     weights = KernelWeights.of(problem)
-    s, sampling, trials = default_neighbors(problem.size, len(problem.mu)), None, []
+    s, sampling, capacity = default_neighbors(problem.size, len(problem.mu)), None, None
+    trials: list[Trial] = []
     why = f"a twentieth of the size: {len(problem.mu)} targets are too few to hold some out"
     if len(problem.mu) >= LEAST_TARGETS:
         with problem.stages.stage("try settings on held-out targets", len(problem.pool)):
@@ -46,11 +51,22 @@ def select(problem: Problem) -> Answer:
         why = "the pool leaves no choice"
     if trials:
         best = next(trial for trial in trials if trial.chosen)
-        s, sampling = best.neighbors, best.sampling
-        why = f"of {len(trials)} settings tried on held-out targets, within one standard error of the best"
+        s, sampling, capacity = best.neighbors, best.sampling, best.capacity
+        why = f"of {len(trials)} settings tried on held-out targets, "
+        why += "within one standard error of the best" if capacity is None else _gain(trials)
     with problem.stages.stage("search", len(problem.pool)):
-        solved = solve(problem, weights, s)
+        solved = solve(problem, weights, s, capacity)
     return replace(balanced_answer(problem, solved, weights, why), sampling=sampling, trials=tuple(trials))
+
+
+def _gain(trials: list[Trial]) -> str:
+    """Why good candidates count more than once, and how to have it otherwise."""
+    best = next(trial for trial in trials if trial.chosen)
+    distinct = min(trial.cost for trial in trials if trial.capacity is None)
+    return (
+        f"good candidates count more than once, which serves {1 - best.cost / distinct:.1%} better "
+        "(--sampling shares: distinct ones)"
+    )
 
 
 def try_settings(problem: Problem, weights: KernelWeights) -> list[Trial]:
@@ -66,18 +82,51 @@ def try_settings(problem: Problem, weights: KernelWeights) -> list[Trial]:
     near = listed[:, : int(2 * default) + 64]
     known = _Known.of(problem, weights, np.unique(near[near >= 0]))
     settings = [(default * factor, sampling) for factor in FACTORS for sampling in samplings]
-    asked = [(f, default * factor) for f in range(FOLDS) for factor in FACTORS]
+    asked = [(f, default * factor, 1, samplings) for f in range(FOLDS) for factor in FACTORS]
 
-    def one(item: tuple[int, float]) -> list[float]:
-        f, s = item
+    def one(item: tuple[int, float, int, tuple[Sampling, ...]]) -> list[float]:
+        f, s, repeats, drawn = item
         seen, held = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
-        return _fold_costs(problem, known, search, mu, seen, held, s, samplings)
+        return _fold_costs(problem, known, search, mu, seen, held, s, problem.size / repeats, drawn)
 
     first = one(asked[0])
     if not np.isfinite(first).any():
         return []
     costs = np.array([first, *map_ordered(one, asked[1:])]).reshape(FOLDS, len(settings))
-    return choose_trial(settings, costs, default)
+    trials = choose_trial(settings, costs, default)
+    if problem.sampling is None:
+        taken = next(t for t, trial in enumerate(trials) if trial.chosen)
+        s = settings[taken][0]
+
+        def repeated(repeats: int) -> Array:
+            return np.array(list(map_ordered(one, [(f, s, repeats, ("shares",)) for f in range(FOLDS)])))[:, 0]
+
+        trials = choose_repeats(trials, costs[:, taken], repeated, problem.size)
+    return trials
+
+
+def choose_repeats(trials: list[Trial], costs: Array, repeated: Callable[[int], Array], size: int) -> list[Trial]:
+    """The trials with those of repeats: taken while each is clearly better than the last.
+
+    Args:
+      trials: of distinct examples, one of them chosen.
+      costs: [folds], of the chosen one.
+      repeated: how often a candidate may count to costs, [folds].
+      size: examples wanted.
+    """
+    s = next(trial.neighbors for trial in trials if trial.chosen)
+    for repeats in REPEATS:
+        found = repeated(repeats)
+        gain = costs - found
+        error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if np.isfinite(gain).all() else np.inf
+        better = bool(gain.mean() > max(error, LEAST_GAIN * costs.mean()))
+        if better:
+            trials = [replace(trial, chosen=False) for trial in trials]
+        trials = [*trials, Trial(s, "shares", float(found.mean()), error, better, size / repeats)]
+        if not better:
+            break
+        costs = found
+    return trials
 
 
 def _folds(targets: Array, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -147,11 +196,11 @@ def _fold_costs(
     seen: Rows,
     held: Rows,
     s: float,
+    capacity: float,
     samplings: tuple[Sampling, ...],
 ) -> list[float]:
     """Costs from the held-out targets to what each sampling chooses for the others."""
     search, mu, size = every.only(seen), mass_of[seen] / mass_of[seen].sum(), problem.size
-    capacity = float(size) if problem.capacity is None else problem.capacity
     try:
         found = find_balanced(search, known.weigh, capacity, s, mu)
     except TooLittleRoom:  # a setting that the pool has no room for is none to take
@@ -163,11 +212,11 @@ def _fold_costs(
     near = np.full(len(rows), np.inf)
     np.minimum.at(near, at, distance)
     unknown = np.zeros(len(rows), np.int64)  # whom each serves most matters to no sampling but systematic
-    massed = Massed(rows, p / p.sum(), known.leaders(rows), unknown, near, Edges(i, at, mass, distance), mu)
+    massed = Massed(rows, p / p.sum(), known.leaders(rows), unknown, near, Edges(i, at, mass, distance), mu, capacity)
     rng = np.random.default_rng([problem.seed, 3])
     costs = []
     for sampling in samplings:
-        chosen = np.repeat(rows, choose(sampling, massed, min(size, len(rows)), rng))
+        chosen = np.repeat(rows, choose(sampling, massed, size, rng))
         costs.append(held_out_cost(every.only(held), mass_of[held], chosen, problem.seed))
     return costs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class Solved:
     capped: str | None = None
 
 
-def solve(problem: Problem, weights: KernelWeights, s: float) -> Solved:
+def solve(problem: Problem, weights: KernelWeights, s: float, capacity: float | None = None) -> Solved:
     """The balanced plan for s, over the whole pool.
 
     Where the pool's distinct candidates can't hold the mass, as much is asked of them as they can.
@@ -63,7 +63,8 @@ def solve(problem: Problem, weights: KernelWeights, s: float) -> Solved:
     strength = problem.strength
     if strength.alpha is not None or strength.effective_size is not None:
         raise InputError("method balanced has no alpha and no effective size", remedy="use --neighbors and --capacity")
-    capacity = float(problem.size) if problem.capacity is None else problem.capacity
+    if capacity is None:
+        capacity = float(problem.size) if problem.capacity is None else problem.capacity
     try:
         return Solved(find_balanced(problem.search, weights, capacity, s, problem.mu), capacity, s)
     except TooLittleRoom as error:
@@ -98,7 +99,7 @@ def balanced_answer(problem: Problem, solved: Solved, weights: KernelWeights, wh
         complete=found.indices.shape[1] == len(problem.pool) and bool((found.indices >= 0).all()),
     )  # fmt: skip
     capped = solved.capped is not None
-    return answer(
+    made = answer(
         plan,
         found.indices,
         d,
@@ -108,3 +109,4 @@ def balanced_answer(problem: Problem, solved: Solved, weights: KernelWeights, wh
         density=known,
         note=weights.note(),
     )
+    return replace(made, capacity=None if capped or solved.capacity >= problem.size else solved.capacity)

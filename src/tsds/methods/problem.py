@@ -114,6 +114,7 @@ class Trial:
       cost: mean over the folds of the transport cost from held-out targets to the selection.
       error: standard error of its difference to the best setting, over the folds; zero for the best.
       chosen: whether it was taken.
+      capacity: S, where it is less than the size so that good candidates count more than once.
     """
 
     neighbors: float
@@ -121,6 +122,7 @@ class Trial:
     cost: float
     error: float
     chosen: bool
+    capacity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ class Answer:
       trials: settings tried on held-out targets, if any were.
       leader: [q], position of the near-duplicate that stands for each candidate, itself for most.
       edges: where the plan has mass; None for methods without a plan.
+      capacity: S, where it is less than the size asked for so that good candidates count more than once.
     """
 
     rows: Rows
@@ -174,6 +177,7 @@ class Answer:
     trials: tuple[Trial, ...] = ()
     leader: NDArray[np.int64] | None = None
     edges: Edges | None = field(default=None, repr=False)
+    capacity: float | None = None
 
 
 def answer(

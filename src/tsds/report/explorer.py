@@ -260,7 +260,7 @@ def _held_out(selection: Selection) -> list[HeldOut]:
     return [
         HeldOut(neighbors=t.neighbors, cost=t.cost, low=t.cost - 2 * t.error, high=t.cost + 2 * t.error)
         for t in sorted(trials, key=lambda trial: trial.neighbors)
-        if t.sampling in taken
+        if t.sampling in taken and t.capacity is None
     ]
 
 
