@@ -24,7 +24,7 @@ from tsds.bandwidth import from_texts
 from tsds.compare.cells import Cell
 from tsds.compare.comparison import Comparison, compare
 from tsds.compare.statistics import Interval
-from tsds.embeddings.encoders import make_encoder
+from tsds.embeddings.encoders import Setting, make_encoder
 from tsds.records import Pool
 from tsds.settings import Settings
 
@@ -45,7 +45,7 @@ ROWS = 1000
 def embedded(pool: str, out: Path) -> tuple[Any, float]:
     """A function from texts to vectors, fitted on a pool, and the bandwidth; the pool's vectors lie in `out`."""
     records = Pool.open(DATA / pool / "pool.jsonl.gz", role="pool")
-    encoder = make_encoder("hash", 0)
+    encoder = make_encoder("hash", Setting(0))
     batches = [batch.texts for batch in records.batches()]
     encoder.fit(batches)
     path = out / f"{pool}.npy"

@@ -23,7 +23,7 @@ import orjson
 
 import tsds
 from tsds.bandwidth import from_texts
-from tsds.embeddings.encoders import make_encoder
+from tsds.embeddings.encoders import Setting, make_encoder
 from tsds.embeddings.encoders.hashing import HashEncoder
 from tsds.transport.between import transport_cost_between
 from tsds.transport.flow import optimal_flow
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("what", nargs="*", default=["duplicates", "skew"])
     args = parser.parse_args()
     records = texts("pool.jsonl.gz")
-    encoder = make_encoder("hash", 0)
+    encoder = make_encoder("hash", Setting(0))
     encoder.fit([records[i : i + 4096] for i in range(0, len(records), 4096)])
     pool = np.concatenate([encoder.encode(records[i : i + 4096]) for i in range(0, len(records), 4096)])
     some = np.sort(np.random.default_rng(0).choice(len(records), 512, replace=False))
