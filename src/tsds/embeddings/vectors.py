@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.embeddings.columns import ColumnShard, column_of
+from tsds.embeddings.gradient_stores import bergson_store, trak_file
 from tsds.errors import InputError
 
 Rows = NDArray[np.int64]
@@ -218,7 +219,9 @@ class Vectors:
 
 
 def open_matrix(path: Path) -> MatrixShard:
-    """A .npy file, or a column of a parquet file."""
+    """A .npy file, a column of a parquet file, or gradients that bergson or TRAK left in a folder."""
+    if path.is_dir():
+        return bergson_store(path) if (path / "gradients.bin").is_file() else NpyShard.open(trak_file(path))
     column = column_of(path)
     return NpyShard.open(path) if column is None else ColumnShard.open(*column)
 

@@ -101,7 +101,7 @@ def _looks_like_path(text: str) -> bool:
     if len(text) > 4096 or "\0" in text or "\n" in text:
         return False
     path = Path(text)
-    has_suffix = format_of(path) is not None or path.suffix.lower() == ".npy"
+    has_suffix = format_of(path) is not None or path.suffix.lower() in (".npy", ".mmap")
     if has_suffix and not any(letter.isspace() for letter in text):
         return True
     try:
@@ -126,6 +126,8 @@ def _expanded(given: str) -> list[Path]:
         return [_STDIN]
     path = Path(given).expanduser()
     if path.is_dir():
+        if _holds_gradients(path):
+            return [path]
         files = _in_folder(path, frozenset())
         if not files:
             raise InputError("the folder has no file that can be read", path=given, remedy=f"known: {known_suffixes()}")
@@ -263,7 +265,13 @@ def _is_dataset(source: object) -> bool:
 
 
 def _is_array(path: Path) -> bool:
-    return path.suffix.lower() == ".npy"
+    return path.suffix.lower() in (".npy", ".mmap") or path.is_dir()  # of folders only stores of gradients get here
+
+
+def _holds_gradients(folder: Path) -> bool:
+    """Whether bergson or TRAK wrote it: one matrix, not a folder of files."""
+    bergson = (folder / "gradients.bin").is_file() and (folder / "info.json").is_file()
+    return bergson or ((folder / "metadata.json").is_file() and any(folder.glob("*/*.mmap")))
 
 
 def _no_schema() -> None:
