@@ -57,6 +57,28 @@ def test_gradients_of_a_batch_are_those_of_each_example_alone(tmp_path: Path) ->
     torch.testing.assert_close(found.double(), wanted, atol=2e-6, rtol=1e-6)
 
 
+def test_computing_again_gives_the_same_gradients_and_keeps_less(tmp_path: Path) -> None:
+    folder, found, kept = tiny.causal(tmp_path), [], []
+    for recompute in (False, True):
+        model = LoraModel(folder, LoraSettings(2, 8, 0.0), 0, "cpu", torch.float64, recompute=recompute)
+        generator = torch.Generator().manual_seed(3)
+        model.read({n: torch.randn(p.shape, generator=generator) for n, p in model.parameters.items()})
+        numbers = 0
+
+        def count(tensor: Any) -> Any:
+            nonlocal numbers
+            numbers += tensor.numel()
+            return tensor
+
+        rendered = Renderer(model.tokenizer, 64, chats=True).render(TEXTS)
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor), torch.enable_grad():
+            model.losses(rendered)
+        kept.append(numbers)
+        found.append(model.gradients(rendered))
+    torch.testing.assert_close(found[1], found[0], atol=1e-7, rtol=1e-6)
+    assert kept[1] < kept[0] / 2
+
+
 def test_only_the_answer_counts(tmp_path: Path) -> None:
     model = lora(tiny.causal(tmp_path))
     losses = model.losses(Renderer(model.tokenizer, 64, chats=True).render(CHATS[:1])).detach()

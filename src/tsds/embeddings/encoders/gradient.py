@@ -50,7 +50,7 @@ class GradientEncoder:
     Args:
       name: folder, or name on the model hub.
       options: `dim` of a checkpoint's features (8,192), `epochs` (4), `rank` (128), `rate` (2e-5), `sample`, texts of
-        the warm-up (5 % of the pool), `max`, tokens read of a text (2,048).
+        the warm-up (5 % of the pool), `max`, tokens read of a text (2,048), `recompute=1`, to save memory.
       setting: seed, device, and the folder where the warm-up is kept.
     """
 
@@ -59,7 +59,7 @@ class GradientEncoder:
     kept = lasting = True
 
     def __init__(self, name: str, options: Options, setting: Setting) -> None:
-        options.known("dim", "epochs", "rank", "rate", "sample", "max")
+        options.known("dim", "epochs", "rank", "rate", "sample", "max", "recompute")
         for package in ("torch", "transformers", "peft"):
             need(package, f"encoder {self.name}", "gradient")
         self.report = Report()
@@ -72,6 +72,7 @@ class GradientEncoder:
         self.width = options.number("dim", 8192) or 8192
         rank = options.number("rank", LoraSettings.rank) or LoraSettings.rank
         self._lora = LoraSettings(rank, 4 * rank)
+        self._recompute = options.number("recompute", None) is not None
         epochs = options.number("epochs", Training.epochs) or Training.epochs
         self._training = Training(epochs=epochs, rate=options.real("rate", Training.rate))
         self._sample_size = options.number("sample", None)
@@ -192,7 +193,8 @@ class GradientEncoder:
 
     @cached_property
     def _model(self) -> LoraModel:
-        return LoraModel(self._folder, self._lora, self._setting.seed, self._device, dtype_of(self._device))
+        dtype = dtype_of(self._device)
+        return LoraModel(self._folder, self._lora, self._setting.seed, self._device, dtype, recompute=self._recompute)
 
 
 def adam_steps(gradients: Any, first: Any, second: Any, step: int) -> Any:

@@ -28,6 +28,7 @@ from tsds.embeddings.encoders.models import (
     quiet_libraries,
     read_config,
     reads_at_most,
+    stack_of,
 )
 from tsds.embeddings.encoders.protocol import Advance, Report, Role, Setting, ignore
 from tsds.embeddings.encoders.rendering import Renderer
@@ -149,14 +150,12 @@ def states_at(model: Any, ids: Any, mask: Any, layer: int) -> Any:
       ids, mask: [b, t].
       layer: 0 is the embeddings, the depth of the model or -1 the last, after the final norm if there is one.
     """
-    import torch
-
     depth = int(model.config.num_hidden_layers)
     layer %= depth + 1
     if layer == depth:
         return model(input_ids=ids, attention_mask=mask).last_hidden_state
-    stacks = [m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth]
-    if len(stacks) != 1 or layer == 0:
+    stack = stack_of(model, depth)
+    if stack is None or layer == 0:
         return model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[layer]
     kept: list[Any] = []
 
@@ -164,7 +163,7 @@ def states_at(model: Any, ids: Any, mask: Any, layer: int) -> Any:
         kept.append(output[0] if isinstance(output, tuple) else output)
         raise _Reached
 
-    hook = stacks[0][layer - 1].register_forward_hook(stop)
+    hook = stack[layer - 1].register_forward_hook(stop)
     try:
         model(input_ids=ids, attention_mask=mask)
     except _Reached:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tsds.embeddings.encoders.models import load, padded, quiet_libraries
+from tsds.embeddings.encoders.models import load, padded, quiet_libraries, stack_of
 from tsds.embeddings.encoders.rendering import Rendered
 from tsds.errors import InputError
 
@@ -35,13 +36,23 @@ class LoraSettings:
 class LoraModel:
     """A causal model whose only trainable weights are its adapters.
 
+    Args:
+      folder: of the model.
+      settings: of the adapters.
+      seed: of their start.
+      device, dtype: to compute on, and in.
+      recompute: whether the layers' activations are computed again in the backward pass, not kept (gradient
+        checkpointing): a third more arithmetic for a fraction of the memory, and the same gradients.
+
     Attributes:
       tokenizer: of the model.
       parameters: the adapters' weights by name, in a fixed order.
       size: how many numbers they are.
     """
 
-    def __init__(self, folder: Path, settings: LoraSettings, seed: int, device: str, dtype: Any) -> None:
+    def __init__(
+        self, folder: Path, settings: LoraSettings, seed: int, device: str, dtype: Any, *, recompute: bool = False
+    ) -> None:
         quiet_libraries()
         import torch
         from peft import LoraConfig, get_peft_model
@@ -63,6 +74,8 @@ class LoraModel:
             model = get_peft_model(base, config)
         self.model: Any = model.to(device)
         self.model.eval()
+        if recompute:
+            _recompute(self.model)
         self.parameters = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         self.size = sum(p.numel() for p in self.parameters.values())
 
@@ -79,7 +92,8 @@ class LoraModel:
             marked = one.completion if one.completion[1:].any() else one.ids == one.ids
             wanted[i, : len(marked)] = torch.from_numpy(marked)
         ids, wanted = ids.to(self.device), wanted.to(self.device)[:, 1:].float()
-        logits = self.model(input_ids=ids, attention_mask=mask.to(self.device)).logits[:, :-1].float()
+        given = {"input_ids": ids, "attention_mask": mask.to(self.device), "use_cache": False}
+        logits = self.model(**given).logits[:, :-1].float()
         each = torch.nn.functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
         return (each * wanted).sum(dim=1) / wanted.sum(dim=1).clamp(min=1)
 
@@ -108,6 +122,21 @@ class LoraModel:
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(weights[name])
+
+
+def _recompute(model: Any) -> None:
+    """Let the layers of a model forget their activations.
+
+    Done here and not by the library, which does it in training mode alone: gradients of examples are taken without
+    dropout.
+    """
+    from torch.utils.checkpoint import checkpoint
+
+    layers = stack_of(model, int(model.config.num_hidden_layers))
+    if layers is None:
+        raise InputError("its layers can't be found, so recompute=1 is not possible", remedy="leave it out")
+    for layer in layers:
+        layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
 
 
 def _catch(name: str, found: dict[str, Any]) -> Any:

@@ -228,6 +228,14 @@ def load(kind: Any, folder: Path, **settings: Any) -> Any:
         raise InputError(f"can't be loaded: {why}", path=folder, remedy="check the model's files") from error
 
 
+def stack_of(model: Any, depth: int) -> Any:
+    """The list of a model's layers; None where it can't be told from others."""
+    import torch
+
+    found = [m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth]
+    return found[0] if len(found) == 1 else None
+
+
 def padded(rows: Sequence[NDArray[np.int64]], fill: int) -> tuple[Any, Any]:
     """Token rows as one tensor, filled up at the right, and its mask: both [b, t]."""
     import torch
