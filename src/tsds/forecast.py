@@ -1,7 +1,8 @@
 """What a run would need, before any work: rows, dimensions, memory, disk, and seconds by stage.
 
 Nothing is read through: the number of records comes from the sizes of the files and their first records, the speed of
-encoding from those records, the speed of searching from one small product on this machine.
+encoding from those records and how many of them are in the store, the speed of searching from one small product on
+this machine.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import itertools
 import time
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import orjson
 
-from tsds.embeddings.encoders import Setting, make_encoder
+from tsds.embeddings.encoders import Encoder, Setting, make_encoder
+from tsds.embeddings.lookup import text_keys
+from tsds.embeddings.store import Store, default_store, is_store
 from tsds.embeddings.vectors import Vectors
 from tsds.encoding import duration
 from tsds.inputs import task_sources
@@ -109,7 +113,22 @@ def _records(source: Any, settings: Settings, *, encode: bool = True) -> tuple[i
     encoder.encode(texts[:_WARM])
     began = time.perf_counter()
     encoder.encode(texts)
-    return count, exact, read, (time.perf_counter() - began) / len(texts), encoder.dim
+    each = (time.perf_counter() - began) / len(texts)
+    if encoder.kept or settings.store is not None:
+        each *= _missing(encoder, settings, first.texts)
+    return count, exact, read, each, encoder.dim
+
+
+def _missing(encoder: Encoder, settings: Settings, texts: Sequence[str]) -> float:
+    """The share of these texts whose vectors are not in the store."""
+    folder = settings.store or default_store()
+    if not is_store(folder):
+        return 1.0
+    wanted = encoder.fingerprint("candidate"), settings.store_precision
+    for space in Store.existing(folder).spaces():
+        if (space.fingerprint, space.dtype) == wanted:
+            return 1 - float(space.holds(text_keys(texts, encoder.chats)).mean())
+    return 1.0
 
 
 def _count(pool: Pool, seen: int) -> tuple[bool, int]:

@@ -184,6 +184,27 @@ def test_dry_run_writes_nothing(data: tuple[Path, Path], tmp_path: Path) -> None
     assert not (tmp_path / "o").exists()
 
 
+def test_dry_run_knows_what_is_stored(data: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nimport time\n"
+        "def f(texts):\n    time.sleep(len(texts) / 1000)\n    return np.ones((len(texts), 3), np.float32)\n"
+        "f.fingerprint = 'one'\n"
+    )
+    command = ["select", "--pool", data[0], "--target", data[1], "--size", 9, "--out", tmp_path / "o", "--dry-run"]
+    command += ["--encoder", "python:mine:f", "--store", tmp_path / "store", "--json"]
+
+    def encoding() -> float:
+        done = tsds(*command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return float(json.loads(done.stdout)["seconds"]["encode"])
+
+    assert encoding() > 0
+    assert not (tmp_path / "store").exists()
+    stored = tsds("embed", data[0], "--encoder", "python:mine:f", "--out", tmp_path / "store", cwd=tmp_path)
+    assert stored.returncode == 0, stored.stderr
+    assert encoding() == 0
+
+
 @needs_shared
 def test_dry_run_guesses_the_number_of_records_of_a_packed_file() -> None:
     pool, target = shared("domain/pool.jsonl.gz"), shared("domain/targets/chemprot/dev.jsonl.gz")

@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from tsds.embeddings.encoders import Advance, Encoder, Report, Role, Say, ignore
 from tsds.embeddings.lookup import Index, gathered, overlap, text_keys
@@ -104,7 +105,7 @@ class Store:
     @classmethod
     def existing(cls, folder: Path) -> Store:
         """A store that must be there already."""
-        if not (folder / MARK).is_file():
+        if not is_store(folder):
             raise InputError("is no embedding store", path=folder, remedy="tsds embed makes one")
         return cls(folder)
 
@@ -126,6 +127,11 @@ class Store:
             with atomic_file(space.folder / SPACE) as file:
                 file.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         return space
+
+
+def is_store(folder: Path) -> bool:
+    """Whether a folder is an embedding store."""
+    return (folder / MARK).is_file()
 
 
 @dataclass(frozen=True)
@@ -183,6 +189,12 @@ class Space:
         shards = [open_shard(self.folder, entry) for entry in index.entries]
         vectors = Vectors(shards).arranged(index.positions(), scratch)
         return Stored(vectors, found, len(wanted), index.report)
+
+    def holds(self, keys: Keys) -> NDArray[np.bool_]:
+        """Which of these texts seem to have a vector here, [n]: nothing is checked, and nothing is mended."""
+        files = sorted(self.folder.glob("*.keys.npy"))
+        held = [np.load(path, allow_pickle=False)[:, 0] for path in files if path.stat().st_size]
+        return np.isin(keys[:, 0], np.concatenate([np.empty(0, np.uint64), *held]))
 
     def damaged(self) -> list[tuple[str, str]]:
         """The name of every shard whose files are not what was written, and what is wrong; reads all of the space."""
