@@ -385,8 +385,10 @@ def _task_weights(value: str | None) -> dict[str, float]:
     return weights
 
 
-def _paths(sources: list[str]) -> list[Path]:
-    return [Path(source) for source in sources]
+def _paths(sources: list[str]) -> list[Path | str]:
+    from tsds.records import is_remote
+
+    return [source if is_remote(source) else Path(source) for source in sources]
 
 
 def _tasks(sources: list[str]) -> Any:
@@ -394,11 +396,11 @@ def _tasks(sources: list[str]) -> Any:
     named = [_named(source) for source in sources]
     if not any(name for name, _ in named):
         return _paths(sources)
-    tasks: dict[str, list[Path]] = {}
+    tasks: dict[str, list[Path | str]] = {}
     for name, file in named:
         if name is None:
             raise InputError(f"the target {file} has no name and others have", remedy="NAME=FILE for each")
-        tasks.setdefault(name, []).append(Path(file))
+        tasks.setdefault(name, []).extend(_paths([file]))
     return tasks
 
 

@@ -20,7 +20,7 @@ from tsds.encoding import encode_records
 from tsds.errors import InputError
 from tsds.leakage import Guard
 from tsds.neighbors import check_widths
-from tsds.records import FOUND, Pool, array_files, is_vectors
+from tsds.records import FOUND, Pool, array_files, is_vectors, not_here
 from tsds.settings import Settings
 from tsds.stages import Stages
 from tsds.transport.rows import Array
@@ -116,6 +116,14 @@ def prepare(pool: Any, target: Any, settings: Settings, stages: Stages) -> Input
       InputError: on any unusable input.
     """
     tasks = task_sources(target, settings)
+    given = settings.target_embeddings
+    for source in (
+        pool,
+        *tasks.values(),
+        settings.embeddings,
+        *(given.values() if isinstance(given, dict) else [given]),
+    ):
+        _fetch(source, stages)
     vectors = is_vectors(pool)
     for name, source in tasks.items():
         if is_vectors(source) != vectors:
@@ -131,6 +139,15 @@ def prepare(pool: Any, target: Any, settings: Settings, stages: Stages) -> Input
             raise InputError("--exclude compares texts, and the pool has none", remedy="give the pool as records")
         return _from_arrays(pool, tasks, settings, stages)
     return _from_records(pool, tasks, settings, stages)
+
+
+def _fetch(source: Any, stages: Stages) -> None:
+    """Copy here what is elsewhere, so that a person sees how it goes."""
+    missing = not_here(source)
+    if missing:
+        with stages.stage("fetch bytes", sum(file.size or 0 for file in missing) or None) as advance:
+            for file in missing:
+                file.fetch(advance)
 
 
 def task_sources(target: Any, settings: Settings) -> dict[str, Any]:

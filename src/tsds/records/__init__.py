@@ -6,8 +6,9 @@ from tsds.records.dialogue import Dialogue, Turn
 from tsds.records.files import atomic_file
 from tsds.records.formats import FORMATS, Format
 from tsds.records.pool import Pool
+from tsds.records.remote import is_remote
 from tsds.records.shards import Shard
-from tsds.records.sources import Sources, array_files, is_vectors
+from tsds.records.sources import Sources, array_files, is_vectors, not_here
 from tsds.records.text import FOUND, TextSpec
 
 __all__ = [
@@ -25,5 +26,7 @@ __all__ = [
     "Turn",
     "array_files",
     "atomic_file",
+    "is_remote",
     "is_vectors",
+    "not_here",
 ]

@@ -1,4 +1,4 @@
-"""What users give as a pool or target, as an ordered list of shards: files, folders, globs, standard input, objects."""
+"""What users give as a pool or target, as an ordered list of shards: files here or elsewhere, folders, objects."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import orjson
 from tsds.errors import InputError
 from tsds.records.blocks import Block, Objects
 from tsds.records.formats import FORMATS, Format, format_of, known_suffixes
+from tsds.records.remote import RemoteFile, is_remote, remote_files, shown
 from tsds.records.shards import Shard
 from tsds.records.tables import read_dataset
 
@@ -46,7 +47,7 @@ def shards_of(sources: Sources, role: str) -> list[Shard]:
     files = _files(paths)
     formats = _formats(files, role)
     return [
-        _standard_input() if entry is None else _file_shard(entry, file, str(file))
+        _standard_input() if entry is None else _file_shard(entry, file, shown(file))
         for file, entry in zip(files, formats, strict=True)
     ]
 
@@ -74,6 +75,12 @@ def array_files(sources: Sources) -> list[Path] | None:
     return None if paths is None else _files(paths)
 
 
+def not_here(sources: Sources) -> list[RemoteFile]:
+    """The files of these sources that are elsewhere and have no copy here yet."""
+    given = [sources] if isinstance(sources, str) else sources if isinstance(sources, (list, tuple)) else []
+    return [file for one in given if is_remote(one) for file in remote_files(one) if not file.here]
+
+
 def _as_paths(sources: Sources, role: str) -> list[str] | None:
     """The paths given, or None for objects in memory."""
     if isinstance(sources, (str, os.PathLike)):
@@ -96,7 +103,7 @@ def _as_paths(sources: Sources, role: str) -> list[str] | None:
 
 
 def _looks_like_path(text: str) -> bool:
-    if text == "-":
+    if text == "-" or is_remote(text):
         return True
     if len(text) > 4096 or "\0" in text or "\n" in text:
         return False
@@ -124,6 +131,8 @@ def _expanded(given: str) -> list[Path]:
     """The files that a path, folder or glob stands for, sorted."""
     if given == "-":
         return [_STDIN]
+    if is_remote(given):
+        return [file.fetch() for file in remote_files(given)]
     path = Path(given).expanduser()
     if path.is_dir():
         if _holds_gradients(path):

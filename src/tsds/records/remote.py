@@ -1,0 +1,143 @@
+"""Files elsewhere (s3://, gs://, hf://, https://, ...): fetched once, kept in a cache, and read like any other.
+
+A pool is read more than once and its chosen records are read again by place, so what is elsewhere is copied here, a
+file at a time, through fsspec. A copy is found again as long as the address tells the same size and version.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tsds.errors import InputError, MissingExtra
+from tsds.records.files import atomic_file
+from tsds.records.formats import format_of, known_suffixes
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://\S+")
+_CHUNK = 4 << 20
+#: What tells one version of a file from another; which of them there are depends on where it is.
+_VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "created", "blob_id", "sha256")
+_SOURCE = ".address"
+#: Drivers that fsspec asks for by the protocol's name.
+_DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "http": "aiohttp", "https": "aiohttp"}
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file elsewhere.
+
+    Attributes:
+      address: with its protocol.
+      size: bytes; None where it is not told.
+      local: where its copy is, or will be.
+      system, path: fsspec's.
+    """
+
+    address: str
+    size: int | None
+    local: Path
+    system: Any
+    path: str
+
+    @property
+    def here(self) -> bool:
+        """Whether it has been fetched."""
+        return self.local.is_file()
+
+    def fetch(self, advance: Callable[[int], None] = lambda count: None) -> Path:
+        """Copy it here unless it is; `advance` is told the bytes as they come.
+
+        Raises:
+          InputError: if it can't be read to its end.
+        """
+        if self.here:
+            return self.local
+        try:
+            with self.system.open(self.path, "rb") as source, atomic_file(self.local) as copy:
+                got = 0
+                while chunk := source.read(_CHUNK):
+                    copy.write(chunk)
+                    got += len(chunk)
+                    advance(len(chunk))
+                if self.size is not None and got != self.size:
+                    raise InputError(
+                        f"ended after {got:,} of {self.size:,} bytes", path=self.address, remedy="run again"
+                    )
+        except OSError as error:
+            raise _unreadable(self.address, error) from error
+        (self.local.parent / _SOURCE).write_text(self.address)
+        return self.local
+
+
+def is_remote(source: object) -> bool:
+    """Whether this is the address of files elsewhere."""
+    return isinstance(source, str) and _ADDRESS.fullmatch(source) is not None
+
+
+def shown(path: Path) -> str:
+    """The name by which people know a file: its address, if it is a copy of one elsewhere."""
+    source = path.parent / _SOURCE
+    return source.read_text() if path.is_relative_to(cache()) and source.is_file() else str(path)
+
+
+def cache() -> Path:
+    """Where copies are kept: $TSDS_FILES, or the user's cache."""
+    named, home = os.environ.get("TSDS_FILES"), os.environ.get("XDG_CACHE_HOME")
+    return Path(named) if named else (Path(home) if home else Path.home() / ".cache") / "tsds" / "files"
+
+
+def remote_files(address: str) -> list[RemoteFile]:
+    """The files that an address, a folder's or a glob stands for, sorted; nothing is fetched.
+
+    Raises:
+      InputError: if there is none, or it can't be looked at.
+      MissingExtra: if fsspec is not installed.
+    """
+    try:
+        import fsspec
+    except ImportError:
+        raise MissingExtra(f"reading {address}", "remote") from None
+    protocol = address.partition("://")[0]
+    try:
+        system, path = fsspec.core.url_to_fs(address)
+        if glob.has_magic(path) and not system.exists(path):
+            paths = sorted(system.glob(path))
+        elif system.isdir(path) and not system.isfile(path):
+            paths = sorted(one for one in system.find(path) if format_of(Path(one)) or one.endswith(".npy"))
+        else:
+            paths = [path]
+        if not paths:
+            remedy = f"known: {known_suffixes()}"
+            raise InputError("there is no file that can be read", path=address, remedy=remedy)
+        return [_remote_file(system, protocol, one) for one in paths]
+    except ImportError as error:
+        driver = _DRIVERS.get(protocol)
+        raise InputError(
+            str(error), path=address, remedy=f"pip install {driver}" if driver else "see fsspec's documentation"
+        ) from error
+    except ValueError as error:
+        raise InputError(str(error), path=address, remedy="see fsspec's list of protocols") from error
+    except OSError as error:
+        raise _unreadable(address, error) from error
+
+
+def _remote_file(system: Any, protocol: str, path: str) -> RemoteFile:
+    about = system.info(path)
+    size = about.get("size")
+    address = path if "://" in path else f"{protocol}://{path.lstrip('/')}"
+    version = [str(about[name]) for name in _VERSIONS if about.get(name) is not None]
+    key = hashlib.blake2b("\0".join([address, str(size), *version]).encode(), digest_size=12).hexdigest()
+    return RemoteFile(address, size, cache() / key / Path(path).name, system, path)
+
+
+def _unreadable(address: str, error: OSError) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError("no such file", path=address, remedy="check the address")
+    why = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+    return InputError(f"can't be read: {why}", path=address, remedy="check the address and your credentials")

@@ -1,0 +1,134 @@
+"""Files elsewhere give the selection that the same files give here: over HTTP, and through fsspec's memory."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fsspec")
+import fsspec
+
+import tsds
+from tests.command.run import texts, write_jsonl
+from tests.command.run import tsds as command
+from tsds.errors import InputError
+from tsds.records import Pool
+from tsds.records.remote import is_remote, remote_files
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TSDS_FILES", str(tmp_path / "files"))
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    yield system
+    system.store.clear()
+
+
+def _parts(folder: Path) -> list[Path]:
+    records = [{"id": f"r{i}", "text": text} for i, text in enumerate(texts(300))]
+    return [write_jsonl(folder / f"part-{k}.jsonl", records[100 * k : 100 * k + 100]) for k in range(3)]
+
+
+def test_a_glob_and_a_folder_elsewhere_are_the_files_here(tmp_path: Path, memory: Any) -> None:
+    parts = _parts(tmp_path)
+    for part in parts:
+        memory.pipe(f"/pool/{part.name}", part.read_bytes())
+    memory.pipe("/pool/readme.pdf", b"not data")
+    here = tsds.select(parts, texts(5, seed=1), size=20)
+    for address in ("memory://pool/part-*.jsonl", "memory://pool"):
+        there = tsds.select(address, texts(5, seed=1), size=20)
+        assert (there.indices == here.indices).all()
+        assert list(there.records()) == list(here.records())
+    assert [shard.name for shard in Pool.open("memory://pool/part-1.jsonl").shards] == ["memory://pool/part-1.jsonl"]
+
+
+def test_a_file_is_fetched_once_and_again_when_it_changes(tmp_path: Path, memory: Any) -> None:
+    memory.pipe("/pool.jsonl", b'{"text": "one"}\n')
+    (first,) = remote_files("memory://pool.jsonl")
+    assert not first.here
+    got: list[int] = []
+    assert first.fetch(got.append).read_bytes() == b'{"text": "one"}\n'
+    assert sum(got) == 16
+    (again,) = remote_files("memory://pool.jsonl")
+    assert again.here
+    memory.pipe("/pool.jsonl", b'{"text": "two"}\n')  # as long as before
+    (changed,) = remote_files("memory://pool.jsonl")
+    assert not changed.here and changed.fetch().read_bytes() == b'{"text": "two"}\n'
+
+
+def test_embeddings_elsewhere(tmp_path: Path, memory: Any) -> None:
+    rows = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    memory.pipe("/rows.npy", (tmp_path / "rows.npy").read_bytes())
+    options: dict[str, Any] = {"size": 5, "bandwidth": 0.1}
+    there = tsds.select("memory://rows.npy", tmp_path / "rows.npy", **options)
+    assert (there.indices == tsds.select(rows, rows, **options).indices).all()
+
+
+def test_over_http_from_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("aiohttp")
+    (tmp_path / "www").mkdir()
+    parts = _parts(tmp_path / "www")
+    target = write_jsonl(tmp_path / "www" / "target.jsonl", [{"text": text} for text in texts(5, seed=1)])
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "www"))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        done = command(
+            "select", "--pool", *[f"{base}/{part.name}" for part in parts], "--target", f"task={base}/target.jsonl",
+            "--size", 20, "--out", tmp_path / "there",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        missing = command("select", "--pool", f"{base}/none.jsonl", "--target", target, "--size", 2, "--out", "never")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert missing.returncode == 2 and f"{base}/none.jsonl: no such file" in missing.stderr
+    here = command("select", "--pool", *parts, "--target", target, "--size", 20, "--out", tmp_path / "here")
+    assert here.returncode == 0, here.stderr
+    chosen = [(tmp_path / name / "selected.jsonl").read_bytes() for name in ("here", "there")]
+    assert chosen[0] == chosen[1]
+
+
+def test_what_is_wrong_is_said(memory: Any) -> None:
+    for address, why in [
+        ("memory://nothing.jsonl", "memory://nothing.jsonl: no such file"),
+        ("memory://none/*.jsonl", "no file that can be read"),
+        ("nosuch://a/b.jsonl", "nosuch"),
+    ]:
+        with pytest.raises(InputError, match=why.replace("*", r"\*")):
+            tsds.select(address, ["a text"], size=1)
+    if find_spec("s3fs") is None:
+        with pytest.raises(InputError, match="pip install s3fs"):
+            tsds.select("s3://bucket/pool.jsonl", ["a text"], size=1)
+
+
+def test_a_transfer_cut_short_leaves_nothing(memory: Any) -> None:
+    memory.pipe("/pool.jsonl", b'{"text": "one"}\n')
+    (file,) = remote_files("memory://pool.jsonl")
+    short = type(file)(file.address, 99, file.local, file.system, file.path)
+    with pytest.raises(InputError, match="ended after 16 of 99 bytes"):
+        short.fetch()
+    assert not list(file.local.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "remote"),
+    [("s3://a/b", True), ("hf://datasets/a/b.parquet", True), ("see https://a.b for more", False), ("C://x y", False)],
+)
+def test_addresses_are_told_from_texts(text: str, remote: bool) -> None:
+    assert is_remote(text) == remote
