@@ -53,19 +53,19 @@ def select(problem: Problem) -> Answer:
         best = next(trial for trial in trials if trial.chosen)
         s, sampling, capacity = best.neighbors, best.sampling, best.capacity
         why = f"of {len(trials)} settings tried on held-out targets, "
-        why += "within one standard error of the best" if capacity is None else _gain(trials)
+        why += "within one standard error of the best" if capacity is None else _gain(trials, problem.size / capacity)
     with problem.stages.stage("search", len(problem.pool)):
         solved = solve(problem, weights, s, capacity)
     return replace(balanced_answer(problem, solved, weights, why), sampling=sampling, trials=tuple(trials))
 
 
-def _gain(trials: list[Trial]) -> str:
+def _gain(trials: list[Trial], repeats: float) -> str:
     """Why good candidates count more than once, and how to have it otherwise."""
     best = next(trial for trial in trials if trial.chosen)
     distinct = min(trial.cost for trial in trials if trial.capacity is None)
     return (
-        f"good candidates count more than once, which serves {1 - best.cost / distinct:.1%} better "
-        "(--sampling shares: distinct ones)"
+        f"the best lets good candidates count up to {repeats:g} times, {1 - best.cost / distinct:.1%} nearer than "
+        "distinct ones (--sampling shares)"
     )
 
 
