@@ -1,10 +1,13 @@
 """What near-duplicates in the pool and a skewed mix of targets do to each method.
 
-    python benchmarks/robustness.py [duplicates] [skew]
+    python benchmarks/robustness.py [duplicates] [injected] [skew]
 
 duplicates: the shared domain pool with and without its 10,000 edited copies of 20 passages (500 each). Targets: 250
 rows of ChemProt and 250 of RT polarity, half of them held out. Told are the share of the selection that is such copies,
 how many of the 20 passages' groups gave more than one record, and the held-out cost.
+
+injected: the same targets; one percent of the pool, drawn at random, with 1,000 near copies of each, made by moving its
+vector a quarter of the bandwidth in a random direction (exact copies are one candidate before any method sees them).
 
 skew: 400 targets of ChemProt with 100 of RT polarity, and the other way round. The minority's held-out rows are moved
 to the selection, a fifth of which is theirs (no chosen record takes more than its share); beside it, the same for a
@@ -61,7 +64,21 @@ def duplicates(encoder: HashEncoder, pool: np.ndarray, h: float) -> None:
     with gzip.open(DATA / "near_duplicates.jsonl.gz") as lines:
         edited = [orjson.loads(line) for line in lines]
     base = np.array([record["base"] for record in edited])
-    copies = encoder.encode([record["text"] for record in edited])
+    against_copies(encoder, pool, encoder.encode([record["text"] for record in edited]), base, h)
+
+
+def injected(encoder: HashEncoder, pool: np.ndarray, h: float) -> None:
+    rng = np.random.default_rng(0)
+    picked = rng.choice(len(pool), len(pool) // 100, replace=False)
+    copies = np.empty((1000 * len(picked), pool.shape[1]), np.float32)
+    for k, row in enumerate(picked):
+        move = rng.standard_normal((1000, pool.shape[1]), dtype=np.float32)
+        near = pool[row] + h / 4 * move / np.linalg.norm(move, axis=1, keepdims=True)
+        copies[1000 * k : 1000 * k + 1000] = near / np.linalg.norm(near, axis=1, keepdims=True)
+    against_copies(encoder, pool, copies, np.repeat(picked, 1000), h)
+
+
+def against_copies(encoder: HashEncoder, pool: np.ndarray, copies: np.ndarray, base: np.ndarray, h: float) -> None:
     rows = [encoder.encode(texts(f"targets/{name}/train.jsonl.gz")[:250]) for name in ("chemprot", "rt_polarity")]
     seen, held = (np.concatenate([part[start::2] for part in rows]) for start in (0, 1))
     print("| method | cost, plain pool | cost, with copies | copies among the chosen | groups chosen from twice |")
@@ -77,7 +94,8 @@ def duplicates(encoder: HashEncoder, pool: np.ndarray, h: float) -> None:
             mine = rows_of[rows_of >= len(pool)] - len(pool)
             share = len(mine) / 751
             repeated = int((np.unique(base[mine], return_counts=True)[1] > 1).sum())
-        print(f"| {method} | {costs[0]:.4f} | {costs[1]:.4f} | {share:.1%} | {repeated} of 20 |", flush=True)
+        groups = len(np.unique(base))
+        print(f"| {method} | {costs[0]:.4f} | {costs[1]:.4f} | {share:.1%} | {repeated} of {groups} |", flush=True)
 
 
 def skew(encoder: HashEncoder, pool: np.ndarray, h: float) -> None:
@@ -99,7 +117,7 @@ def skew(encoder: HashEncoder, pool: np.ndarray, h: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["duplicates", "skew"])
+    parser.add_argument("what", nargs="*", default=["duplicates", "injected", "skew"])
     args = parser.parse_args()
     records = texts("pool.jsonl.gz")
     encoder = make_encoder("hash", Setting(0))
@@ -108,7 +126,7 @@ def main() -> None:
     some = np.sort(np.random.default_rng(0).choice(len(records), 512, replace=False))
     h = from_texts([records[i] for i in some], encoder.encode, "l2").value
     for name in args.what:
-        {"duplicates": duplicates, "skew": skew}[name](encoder, pool, h)  # type: ignore[arg-type]
+        {"duplicates": duplicates, "injected": injected, "skew": skew}[name](encoder, pool, h)  # type: ignore[arg-type]
         print()
 
 
