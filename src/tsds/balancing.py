@@ -18,6 +18,9 @@ LARGEST = 1 << 25
 #: Candidates are weighed before they get mass if they would at a price so much higher, as a share of how far a target
 #: reaches: one pass over the pool then weighs those that the next plan turns to.
 _HEADROOM = 0.25
+#: Where the candidates weighed so far weigh less than this on average, taking the others for one leads nowhere: all of
+#: those listed are weighed before anything is solved.
+_CROWDED = 0.5
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,11 @@ def _weighed(
     """The plan on these lists with the weights of all candidates that have mass; None if they weigh less than S."""
     while True:
         weights, unknown = known.look_up(indices)
+        told = (indices >= 0) & ~unknown
+        if unknown.any() and told.any() and weights[told].mean() < _CROWDED:
+            rows = np.unique(indices[unknown])
+            known.learn(rows, weigh(rows))
+            continue
         room = _room(indices, weights)
         if room < size:  # whatever the plan, the lists can't hold it
             if complete:

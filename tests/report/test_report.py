@@ -228,10 +228,11 @@ def test_the_page_is_written_anew_with_a_comparison(tmp_path: Path) -> None:
 
 
 def test_costs_on_held_out_targets_are_those_of_the_trials_with_the_sampling_taken(chosen: Selection) -> None:
-    def trial(s: float, sampling: str, taken: bool = False) -> SimpleNamespace:
-        return SimpleNamespace(neighbors=s, sampling=sampling, cost=s + 1, error=0.5, chosen=taken)
+    def trial(s: float, sampling: str, taken: bool = False, capacity: float | None = None) -> SimpleNamespace:
+        return SimpleNamespace(neighbors=s, sampling=sampling, cost=s + 1, error=0.5, chosen=taken, capacity=capacity)
 
-    trials = [trial(9, "top"), trial(4, "top", True), trial(4, "systematic")]
+    # Repeats are of another kind than the path: their costs are not drawn on it.
+    trials = [trial(9, "top"), trial(4, "top", True), trial(4, "systematic"), trial(6, "top", capacity=10.0)]
     tried = replace(chosen, answer=SimpleNamespace(**{**vars(chosen.answer), "trials": trials}))  # type: ignore[arg-type]
     expected = [{"neighbors": s, "cost": s + 1, "low": s, "high": s + 2} for s in (4, 9)]
     assert explorer(tried)["held_out"] == expected

@@ -71,7 +71,7 @@ def solve(problem: Problem, weights: KernelWeights, s: float, capacity: float | 
         n, weight = len(problem.pool), error.weight
         if n * len(problem.mu) <= LARGEST:  # the lists held the whole pool, so that all of it can be weighed
             weight = float(weights(np.arange(n)).sum())
-        room = weight * (1 - 1e-6)
+        room = 0.95 * weight  # with all of it to be used up to the last grain, the program is slow and no better
         capacity, s = min(capacity, room), min(s, room / 2)
         found = find_balanced(problem.search, weights, capacity, s, problem.mu)
         return Solved(found, capacity, s, f"near-duplicates counted once, the pool has {weight:,.1f} candidates")

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from tsds.transport.rows import Array
 
 #: Edges of a row that are in doubt at first: those that its supply ends in, a twentieth of it to either side, and the
-#: nearest few. How many a row may add in a round (benchmarks/balanced.py).
-_MARGIN, _FIRST, _ADDED = 0.05, 12, 20
+#: nearest few. How many a row may add in a round, and after how many rounds that
+#: doubles with each (benchmarks/balanced.py).
+_MARGIN, _FIRST, _ADDED, _PATIENCE = 0.05, 12, 20, 4
 #: Of four times as many rows, so many are solved for alone, for prices to begin with.
 _SAMPLE = 1000
 #: Prices contradict an edge if by more than this share of the largest cost.
@@ -100,8 +101,9 @@ def optimal_flow(
         helps = gain > slack
         if not helps.any() and not hurts.any():
             break
-        if cost.shape[1] > _ADDED:
-            least = -np.partition(-gain, _ADDED - 1, axis=1)[:, _ADDED - 1 : _ADDED]
+        added = _ADDED << max(rounds - _PATIENCE, 0)
+        if cost.shape[1] > added:
+            least = -np.partition(-gain, added - 1, axis=1)[:, added - 1 : added]
             helps &= gain >= least
         new = helps | hurts
         full, doubt = full & ~hurts, doubt | new
