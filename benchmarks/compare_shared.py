@@ -98,8 +98,11 @@ def run(args: argparse.Namespace) -> None:
 
 
 def table(args: argparse.Namespace) -> None:
-    print("| target, size | cells | " + " | ".join(args.methods) + " | auto against the best baseline |")
-    print("| --- " * (len(args.methods) + 3) + "|")
+    kept = [cells_in(args.out / f"{t}-{size.rstrip('%')}.jsonl") for t in args.targets for size in args.sizes]
+    there = {cell.contender for cells in kept for cell in cells}
+    columns = [name for name in args.methods if name in there]
+    print("| target, size | cells | " + " | ".join(columns) + " | auto against the best baseline |")
+    print("| --- " * (len(columns) + 3) + "|")
     ahead = []
     for target in args.targets:
         for size in args.sizes:
@@ -115,7 +118,8 @@ def table(args: argparse.Namespace) -> None:
             verdict = "ahead" if gap.mean < -gap.error else "level" if gap.mean <= gap.error else "behind"
             least = min(mean.values())
             numbers = [
-                f"**{mean[n]:.4f}**" if mean[n] == least else f"{mean[n]:.4f}" if n in mean else "-" for n in names
+                f"**{mean[n]:.4f}**" if mean.get(n) == least else f"{mean[n]:.4f}" if n in mean else "-"
+                for n in columns
             ]
             count = len(found.values("auto", "cost"))
             print(
