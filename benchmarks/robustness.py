@@ -29,7 +29,7 @@ from tsds.bandwidth import from_texts
 from tsds.embeddings.encoders import Setting, make_encoder
 from tsds.embeddings.encoders.hashing import HashEncoder
 from tsds.transport.between import transport_cost_between
-from tsds.transport.flow import optimal_flow
+from tsds.transport.network import cheapest_flow
 
 DATA = Path(os.environ.get("TSDS_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "domain"
 METHODS = [
@@ -50,14 +50,8 @@ def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def partial_cost(d: np.ndarray, room: float) -> float:
     """Moving all rows to columns that take `room` of the mass each."""
     m, b = d.shape
-    column = np.tile(np.arange(b), (m, 1))
-    order = np.argsort(d, axis=1)
-    flow = optimal_flow(
-        np.take_along_axis(d, order, 1), np.take_along_axis(column, order, 1), np.full(m, 1 / m), np.full(b, room),
-        outside=np.full(m, 100.0),
-    )  # fmt: skip
-    assert flow.outside.sum() < 1e-9
-    return float((flow.mass * np.take_along_axis(d, order, 1)).sum())
+    row, column = np.divmod(np.arange(m * b), b)
+    return float(cheapest_flow(row, column, d.ravel(), np.full(m, 1 / m), np.full(b, room)) @ d.ravel())
 
 
 def duplicates(encoder: HashEncoder, pool: np.ndarray, h: float) -> None:

@@ -45,7 +45,7 @@ from tsds.embeddings.shards import (
 )
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError, RunError
-from tsds.records import atomic_file
+from tsds.records import atomic_file, user_cache
 
 MARK, SPACE = "tsds-store.json", "space.json"
 _LOCK = ".lock"
@@ -56,9 +56,7 @@ Batches = Callable[[], Iterable[Sequence[str]]]  # starts a pass over the texts
 
 def default_store() -> Path:
     """Where vectors go that were not asked to go elsewhere: $TSDS_STORE, or the user's cache."""
-    named = os.environ.get("TSDS_STORE")
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return Path(named) if named else (Path(cache) if cache else Path.home() / ".cache") / "tsds" / "store"
+    return user_cache("store", "TSDS_STORE")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from tsds.records.batches import Tally, TextBatch
 from tsds.records.blocks import Record
 from tsds.records.dialogue import Dialogue, Turn
-from tsds.records.files import atomic_file
+from tsds.records.files import atomic_file, user_cache
 from tsds.records.formats import FORMATS, Format
 from tsds.records.pool import Pool
 from tsds.records.remote import is_remote
@@ -29,4 +29,5 @@ __all__ = [
     "is_remote",
     "is_vectors",
     "not_here",
+    "user_cache",
 ]

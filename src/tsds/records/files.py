@@ -80,6 +80,12 @@ def unreadable(error: Exception, name: str) -> InputError:
     return InputError(f"damaged or cut short: {error}", path=name, remedy="copy or make the file again")
 
 
+def user_cache(name: str, variable: str) -> Path:
+    """A folder of the user's cache; an environment variable of that name says otherwise."""
+    named, home = os.environ.get(variable), os.environ.get("XDG_CACHE_HOME")
+    return Path(named) if named else (Path(home) if home else Path.home() / ".cache") / "tsds" / name
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file that appears under its name only when whole and on disk; whatever ends the block early leaves nothing."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tsds.errors import InputError, MissingExtra
-from tsds.records.files import atomic_file
+from tsds.records.files import atomic_file, user_cache
 from tsds.records.formats import format_of, known_suffixes
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://\S+")
@@ -88,8 +87,7 @@ def shown(path: Path) -> str:
 
 def cache() -> Path:
     """Where copies are kept: $TSDS_FILES, or the user's cache."""
-    named, home = os.environ.get("TSDS_FILES"), os.environ.get("XDG_CACHE_HOME")
-    return Path(named) if named else (Path(home) if home else Path.home() / ".cache") / "tsds" / "files"
+    return user_cache("files", "TSDS_FILES")
 
 
 def remote_files(address: str) -> list[RemoteFile]:

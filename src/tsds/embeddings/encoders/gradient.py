@@ -20,18 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.embeddings.encoders.lora import LoraModel, LoraSettings
+from tsds.embeddings.encoders.model_encoder import ModelEncoder
 from tsds.embeddings.encoders.models import (
-    device_of,
     dtype_of,
     in_batches,
-    model_fingerprint,
     model_folder,
     need,
     read_config,
     reads_at_most,
 )
 from tsds.embeddings.encoders.projection import Sketch
-from tsds.embeddings.encoders.protocol import Advance, Report, Role, Setting, ignore
+from tsds.embeddings.encoders.protocol import Advance, Role, Setting, ignore
 from tsds.embeddings.encoders.rendering import Rendered, Renderer
 from tsds.embeddings.encoders.spec import Options
 from tsds.embeddings.encoders.warmup import BETAS, EPSILON, Checkpoint, Training, warm_up
@@ -44,7 +43,7 @@ _SHARE, _LEAST, _MOST = 0.05, 64, 16384
 _CPU_TOKENS, _GPU_TOKENS, _BATCH = 2048, 16384, 16
 
 
-class GradientEncoder:
+class GradientEncoder(ModelEncoder):
     """Projected gradients of a causal model of transformers with LoRA adapters.
 
     Args:
@@ -56,15 +55,12 @@ class GradientEncoder:
 
     name = "gradient"
     chats = True
-    kept = lasting = True
 
     def __init__(self, name: str, options: Options, setting: Setting) -> None:
         options.known("dim", "epochs", "rank", "rate", "sample", "max", "recompute")
         for package in ("torch", "transformers", "peft"):
             need(package, f"encoder {self.name}", "gradient")
-        self.report = Report()
-        self._setting = setting
-        self._folder = model_folder(name, f"encoder {self.name}", "gradient")
+        super().__init__(model_folder(name, f"encoder {self.name}", "gradient"), setting)
         config = read_config(self._folder)
         if not config.causal:
             raise InputError("is no causal language model", path=name, remedy="gradients need a next-token loss")
@@ -144,10 +140,6 @@ class GradientEncoder:
         digest = hashlib.blake2b(repr((self._warm_up_mark, self.width, role)).encode(), digest_size=16)
         return f"{self.name}-v{_VERSION}-{role}-{digest.hexdigest()}"
 
-    @cached_property
-    def _weights(self) -> str:
-        return model_fingerprint(self._folder)
-
     @property
     def _warm_up_mark(self) -> str:
         """Tells one warm-up from another."""
@@ -186,10 +178,6 @@ class GradientEncoder:
     @cached_property
     def _sketch(self) -> Sketch:
         return Sketch(self._model.size, self.width, self._setting.seed, self._device)
-
-    @cached_property
-    def _device(self) -> str:
-        return device_of(self._setting.device)
 
     @cached_property
     def _model(self) -> LoraModel:

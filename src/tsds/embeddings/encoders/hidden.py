@@ -6,7 +6,6 @@ weighs i, for in a causal model the later tokens have seen more of it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, Self
@@ -14,14 +13,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.embeddings.encoders.model_encoder import ModelEncoder
 from tsds.embeddings.encoders.models import (
-    CPU_TOKENS,
-    GPU_TOKENS,
-    device_of,
     dtype_of,
-    in_batches,
     load,
-    model_fingerprint,
     model_folder,
     need,
     padded,
@@ -30,7 +25,7 @@ from tsds.embeddings.encoders.models import (
     reads_at_most,
     stack_of,
 )
-from tsds.embeddings.encoders.protocol import Advance, Report, Role, Setting, ignore
+from tsds.embeddings.encoders.protocol import Advance, Role, Setting, ignore
 from tsds.embeddings.encoders.rendering import Renderer
 from tsds.embeddings.encoders.spec import Options
 from tsds.errors import InputError, RunError
@@ -39,7 +34,7 @@ _VERSION = 1  # of the arithmetic: raise it whenever the same input may give oth
 POOLINGS = ("mean", "last", "weighted")
 
 
-class HiddenEncoder:
+class HiddenEncoder(ModelEncoder):
     """States of a causal or masked model of transformers.
 
     Chats are written with the model's chat template. Texts that are longer than the model reads are cut and counted.
@@ -52,15 +47,12 @@ class HiddenEncoder:
     """
 
     name = "hidden"
-    kept = lasting = True
 
     def __init__(self, name: str, options: Options, setting: Setting) -> None:
         options.known("max", words=POOLINGS)
         for package in ("torch", "transformers"):
             need(package, f"encoder {self.name}", "sentence")
-        self.report = Report()
-        self._setting = setting
-        self._folder = model_folder(name, f"encoder {self.name}", "sentence")
+        super().__init__(model_folder(name, f"encoder {self.name}", "sentence"), setting)
         self._config = read_config(self._folder)
         self._causal = self._config.causal
         self.chats = self._causal
@@ -105,27 +97,11 @@ class HiddenEncoder:
                 rows = pooled(states.float(), mask, self.pooling)
                 return np.asarray(torch.nn.functional.normalize(rows, dim=-1).cpu().numpy())
 
-        return in_batches(
-            [len(one.ids) for one in rendered],
-            work,
-            tokens=CPU_TOKENS if device == "cpu" else GPU_TOKENS,
-            advance=advance,
-            say=self._setting.say,
-        ).reshape(len(texts), -1)
+        return self._in_batches([len(one.ids) for one in rendered], work, advance)
 
     def fingerprint(self, role: Role = "candidate") -> str:
         """Identifies the vectors: weights and tokenizer, layer, pooling, limit and code version."""
-        settings = (_VERSION, self.layer, self.pooling, self._limit)
-        digest = hashlib.blake2b(repr((self._weights, settings)).encode(), digest_size=16)
-        return f"{self.name}-v{_VERSION}-{digest.hexdigest()}"
-
-    @cached_property
-    def _weights(self) -> str:
-        return model_fingerprint(self._folder)
-
-    @cached_property
-    def _device(self) -> str:
-        return device_of(self._setting.device)
+        return self._told_apart(_VERSION, (self.layer, self.pooling, self._limit))
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:

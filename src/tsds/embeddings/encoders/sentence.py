@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, Self
@@ -10,18 +9,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.embeddings.encoders.model_encoder import ModelEncoder
 from tsds.embeddings.encoders.models import (
-    CPU_TOKENS,
-    GPU_TOKENS,
-    device_of,
     dtype_of,
-    in_batches,
-    model_fingerprint,
     model_folder,
     need,
     quiet_libraries,
 )
-from tsds.embeddings.encoders.protocol import Advance, Report, Role, Setting, ignore
+from tsds.embeddings.encoders.protocol import Advance, Role, Setting, ignore
 from tsds.embeddings.encoders.spec import Options
 from tsds.errors import InputError
 
@@ -33,7 +28,7 @@ _PROMPTS: dict[Role, tuple[str, ...]] = {
 }
 
 
-class SentenceEncoder:
+class SentenceEncoder(ModelEncoder):
     """A model of sentence-transformers.
 
     Candidates get the model's prompt for documents and targets its prompt for queries, where it defines them. Texts
@@ -47,14 +42,12 @@ class SentenceEncoder:
 
     name = "sentence"
     chats = False
-    kept = lasting = True
 
     def __init__(self, name: str, options: Options, setting: Setting) -> None:
         options.known("max")
-        self.report = Report()
-        self._name, self._max, self._setting = name, options.number("max", None), setting
+        self._max = options.number("max", None)
         need("sentence_transformers", f"encoder {self.name}", "sentence")
-        self._folder = model_folder(name, f"encoder {self.name}", "sentence")
+        super().__init__(model_folder(name, f"encoder {self.name}", "sentence"), setting)
 
     def fit(self, batches: Iterable[Sequence[str]]) -> Self:
         """Nothing to learn."""
@@ -89,23 +82,11 @@ class SentenceEncoder:
             )
             return np.asarray(rows, dtype=np.float32)
 
-        return in_batches(
-            [min(length, limit) for length in lengths],
-            work,
-            tokens=CPU_TOKENS if self._device == "cpu" else GPU_TOKENS,
-            advance=advance,
-            say=self._setting.say,
-        ).reshape(len(plain), -1)
+        return self._in_batches([min(length, limit) for length in lengths], work, advance)
 
     def fingerprint(self, role: Role = "candidate") -> str:
         """Identifies the vectors: weights, settings, prompt and code version."""
-        settings = (_VERSION, self._max, self._prompts.get(self._prompt_name(role), ""))
-        digest = hashlib.blake2b(repr((self._weights, settings)).encode(), digest_size=16)
-        return f"{self.name}-v{_VERSION}-{digest.hexdigest()}"
-
-    @cached_property
-    def _weights(self) -> str:
-        return model_fingerprint(self._folder)
+        return self._told_apart(_VERSION, (self._max, self._prompt(role)))
 
     @cached_property
     def _prompts(self) -> dict[str, str]:
@@ -121,10 +102,6 @@ class SentenceEncoder:
 
     def _prompt(self, role: Role) -> str:
         return self._prompts.get(self._prompt_name(role), "")
-
-    @cached_property
-    def _device(self) -> str:
-        return device_of(self._setting.device)
 
     @property
     def _limit(self) -> int:
