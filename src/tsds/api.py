@@ -30,6 +30,8 @@ def select(
     encoder: str | Callable[..., Any] = "hash",
     transform: str | None = None,
     device: str = "auto",
+    engine: str = "local",
+    workers: int | None = None,
     store: str | Path | None = None,
     store_precision: Literal["float16", "float32", "int8"] = "float16",
     sampling: Sampling | None = None,
@@ -69,6 +71,9 @@ def select(
         from a list of texts to an (n, d) array.
       transform: a map on top of the vectors: "normalize", "whiten", "pca:K", "target-subspace:K", several with commas.
       device: where an encoder with a model computes: "cpu", "cuda" or "auto".
+      engine: what passes over the pool run on: "local", "ray" (the cluster this process is connected to, or one that
+        is started), or "ray:ADDRESS". The result has the same bits.
+      workers: cores to work on; all if None.
       store: a folder where vectors are kept and found again; encoders with a model have one in the user's cache.
       store_precision: of stored vectors.
       sampling: "shares" (of a shortlist of those with most mass every target gets its share), "systematic" and "top"
@@ -108,6 +113,8 @@ def select(
         encoder=encoder,
         transform=transform,
         device=device,
+        engine=engine,
+        workers=workers,
         store=None if store is None else Path(store),
         store_precision=store_precision,
         sampling=sampling,

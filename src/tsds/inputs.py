@@ -271,7 +271,7 @@ def _distinct(
 ) -> Candidates:
     """Check the vectors and collapse equal ones."""
     with stages.stage("check the vectors", len(vectors)) as advance:
-        seen = scan(vectors, settings.metric, "pool", advance)
+        seen = scan(vectors, settings.metric, "pool", advance, stages.engine)
     if seen.first_copy is not None and settings.copies == "collapse":
         kept = np.flatnonzero(seen.first_copy == np.arange(len(vectors)))
         copies = np.bincount(seen.first_copy, weights=census.copies, minlength=len(vectors))[kept]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from tsds.embeddings.scan import Metric, Progress
 from tsds.embeddings.vectors import Block, Vectors
+from tsds.engines import Engine, LocalEngine, Span
 from tsds.errors import InputError
 from tsds.parallel import map_ordered
 
@@ -77,6 +79,7 @@ class NeighborSearch:
       targets: [m, d].
       metric: "l2", the Euclidean distance, or "cosine", 1 - cos.
       largest_norm: a bound on the norms of the pool's rows (from its scan); ones under cosine.
+      engine: what runs the passes over the pool; this machine's threads if None.
       progress: called with the number of pool rows searched.
 
     Attributes:
@@ -90,10 +93,11 @@ class NeighborSearch:
         metric: Metric = "l2",
         *,
         largest_norm: float,
+        engine: Engine | None = None,
         progress: Progress = lambda rows: None,
     ) -> None:
         self.pool, self.metric, self.largest_norm, self.passes = pool, metric, largest_norm, 0
-        self._progress = progress
+        self._engine, self._progress = engine or LocalEngine(), progress
         self.targets = unit_rows(np.asarray(targets, dtype=np.float64), metric, exact=True)
         top = float(np.sqrt(np.square(self.targets).sum(axis=1)).max())
         self._error = rounding_bound(pool.dim, top + (1.001 if metric == "cosine" else largest_norm))
@@ -157,20 +161,11 @@ class NeighborSearch:
         self._search(min(len(self.pool), max(k, 2 * self.fetched, roomy)))
 
     def _search(self, k: int) -> None:
-        import faiss
-
         queries = np.ascontiguousarray(self.targets, dtype=np.float32)
-        squares, indices = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-        for start, block in self.pool.blocks(self.pool.block_rows(BLOCK_BYTES)):
-            rows = np.ascontiguousarray(unit_rows(block, self.metric), dtype=np.float32)
-            near, where = faiss.knn(queries, rows, min(k, len(rows)))
-            squares = np.concatenate([squares, near], axis=1)
-            indices = np.concatenate([indices, where + start], axis=1)
-            if squares.shape[1] > near.shape[1]:  # two ascending runs: a stable sort merges them
-                kept = np.argsort(squares, axis=1, kind="stable")[:, :k]
-                squares, indices = np.take_along_axis(squares, kept, 1), np.take_along_axis(indices, kept, 1)
-            self._progress(len(block))
-        self._squares, self._indices = squares, indices
+        asked = _Asked(self.pool, queries, self.metric, k)
+        spans = self.pool.spans(self.pool.block_rows(BLOCK_BYTES))
+        found = self._engine.fold("search", _nearest_of, _nearer, asked, spans, self._progress)
+        self._squares, self._indices = found.squares, found.indices
         self.passes += 1
 
     def _exact_squares(self, indices: NDArray[np.int64]) -> Array:
@@ -189,6 +184,45 @@ class NeighborSearch:
         for part, squares in map_ordered(chunk, range(0, len(flat), pairs_at_once)):
             out[part] = squares
         return out.reshape(indices.shape)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What every part of a search needs to know."""
+
+    pool: Vectors
+    queries: NDArray[np.float32]
+    metric: Metric
+    k: int
+
+
+@dataclass(frozen=True)
+class _Near:
+    """The nearest candidates of each target in a part of the pool, ascending, [m, k at most]."""
+
+    squares: NDArray[np.float32]
+    indices: NDArray[np.int64]
+    k: int
+
+
+def _nearest_of(asked: _Asked, span: Span) -> _Near:
+    """Search one span of the pool."""
+    import faiss
+
+    squares, indices = np.empty((len(asked.queries), 0), np.float32), np.empty((len(asked.queries), 0), np.int64)
+    for start, block in asked.pool.blocks(span[1] - span[0], span):
+        rows = np.ascontiguousarray(unit_rows(block, asked.metric), dtype=np.float32)
+        squares, where = faiss.knn(asked.queries, rows, min(asked.k, len(rows)))
+        indices = where + start
+    return _Near(squares, indices, asked.k)
+
+
+def _nearer(a: _Near, b: _Near) -> _Near:
+    """The nearest of both; of equals those that come first in the pool."""
+    squares = np.concatenate([a.squares, b.squares], axis=1)
+    indices = np.concatenate([a.indices, b.indices], axis=1)
+    kept = np.argsort(squares, axis=1, kind="stable")[:, : a.k]  # two ascending runs: a stable sort merges them
+    return _Near(np.take_along_axis(squares, kept, 1), np.take_along_axis(indices, kept, 1), a.k)
 
 
 def pair_squares(a: Block, i: NDArray[Any], b: Block, j: NDArray[Any]) -> Array:

@@ -43,6 +43,8 @@ Transform = Annotated[
     Option("--transform", help="On top of vectors: normalize, whiten, pca:K, target-subspace:K; or several."),
 ]
 Device = Annotated[str, Option("--device", help="Where encoders with a model compute: cpu, cuda or auto.")]
+Engine = Annotated[str, Option("--engine", help="What passes over the pool run on: local, ray, or ray:ADDRESS.")]
+Workers = Annotated[int | None, Option("--workers", help="Cores to work on.", show_default="all")]
 Store = Annotated[
     Path | None,
     Option("--store", help="Where vectors are kept and found again.", show_default="the user's cache; hash: none"),

@@ -5,6 +5,7 @@ records -> embeddings -> neighbours -> density -> plan -> sample -> selection
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,9 +19,10 @@ from tsds.bandwidth import Bandwidth, from_candidates
 from tsds.budget import Size
 from tsds.drawing import Drawn, draw
 from tsds.embeddings.vectors import Rows
+from tsds.engines import engine_named
 from tsds.errors import BudgetError, InputError
 from tsds.inputs import Inputs, prepare
-from tsds.methods import Answer, Problem, method_named
+from tsds.methods import Answer, Method, Problem, method_named
 from tsds.near_duplicates import stand_ins
 from tsds.neighbors import NeighborSearch
 from tsds.records import Record
@@ -51,7 +53,11 @@ def run(
     """
     method = method_named(settings.method)
     settings = settings.with_fixed(method.fixed)
-    stages = Stages(listener)
+    with contextlib.closing(engine_named(settings.engine, settings.workers)) as engine:
+        return _run(pool, target, settings, method, Stages(listener, engine), reach)
+
+
+def _run(pool: Any, target: Any, settings: Settings, method: Method, stages: Stages, reach: float) -> Selection:
     inputs = prepare(pool, target, settings, stages)
     try:
         size = examples_wanted(settings.budget, inputs)
@@ -155,6 +161,7 @@ def neighbor_search(inputs: Inputs, settings: Settings, stages: Stages) -> Neigh
         inputs.targets.vectors,
         settings.metric,
         largest_norm=found.largest_norm,
+        engine=stages.engine,
         progress=stages.advance,
     )
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tsds.budget import Size
 from tsds.embeddings.transforms import Transform
+from tsds.engines.choice import check_engine
 from tsds.errors import InputError
 from tsds.records import TextSpec
 from tsds.sampling import Sampling
@@ -46,6 +47,8 @@ class Settings:
     encoder: Any = "hash"
     transform: str | None = None
     device: str = "auto"
+    engine: str = "local"
+    workers: int | None = None
     store: Path | None = None
     store_precision: Literal["float16", "float32", "int8"] = "float16"
     sampling: Sampling | None = None
@@ -67,6 +70,8 @@ class Settings:
     def __post_init__(self) -> None:
         Size.parse(self.size)
         Transform.parse(self.transform)
+        check_engine(self.engine)
+        self._in_range("workers", self.workers is None or self.workers >= 1, "a whole number, 1 and up")
         for name in _CHOICES:
             check_choice(name, getattr(self, name))
         asked = [name for name in ("alpha", "neighbors", "effective_size") if getattr(self, name) is not None]

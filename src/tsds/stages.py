@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tsds.engines import Engine, LocalEngine
+
 Advance = Callable[[int], None]
 
 
@@ -51,9 +53,15 @@ def peak_mb() -> float:
 
 
 class Stages:
-    """Records stages; the time of a stage within another counts for the inner one only."""
+    """Records stages; the time of a stage within another counts for the inner one only.
 
-    def __init__(self, listener: Listener | None = None) -> None:
+    Args:
+      listener: told of progress.
+      engine: what runs the passes over the pool in these stages; this machine's threads if None.
+    """
+
+    def __init__(self, listener: Listener | None = None, engine: Engine | None = None) -> None:
+        self.engine = engine or LocalEngine()
         self.records: dict[str, Stage] = {}
         self.began = time.perf_counter()
         self._listener = listener

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from tsds.bandwidth import Bandwidth
 from tsds.compare.cells import Bench, Cell, Contender, overlaps
 from tsds.compare.measures import MEASURES
 from tsds.compare.statistics import Interval
+from tsds.engines import engine_named
 from tsds.errors import InputError
 from tsds.inputs import prepare
 from tsds.selection import choose_bandwidth, examples_wanted, neighbor_search
@@ -130,9 +132,11 @@ def compare(
     contenders = [Contender.parse(name, settings) for name in names]
     if folds < 2 or draws < 1:
         raise InputError(f"{folds} folds and {draws} draws", remedy="two folds and one draw at least")
-    stages = Stages(listener)
-    inputs = prepare(pool, target, settings, stages)
-    try:
+    with contextlib.ExitStack() as stack:
+        engine = stack.enter_context(contextlib.closing(engine_named(settings.engine, settings.workers)))
+        stages = Stages(listener, engine)
+        inputs = prepare(pool, target, settings, stages)
+        stack.callback(inputs.close)
         m = len(inputs.targets.mu)
         if m < folds:
             raise InputError(f"{m} targets can't be split into {folds} folds", remedy="fewer --folds or more targets")
@@ -143,7 +147,7 @@ def compare(
         bandwidth = choose_bandwidth(settings, inputs, search, stages)
         if settings.target_weights == "density":
             inputs.targets = shared_by_density(inputs.targets, bandwidth.value, settings.metric)
-        bench = Bench(inputs, settings, size, search, bandwidth)
+        bench = Bench(inputs, settings, size, search, bandwidth, engine)
         known = {(cell.contender, cell.draw, cell.fold): cell for cell in done}
         cells = []
         with stages.stage("compare", len(contenders) * folds * draws) as advance:
@@ -157,6 +161,4 @@ def compare(
                             on_cell(cell)
                         cells.append(cell)
                         advance(1)
-    finally:
-        inputs.close()
     return Comparison(names, cells, size, folds, draws, bench.bandwidth)

@@ -73,6 +73,7 @@ class KernelWeights:
                         problem.bandwidth,
                         problem.metric,
                         largest_norm=problem.largest_norm,
+                        engine=problem.stages.engine,
                         seed=problem.seed,
                     )
                 found = kernel_density(self._search, rows, budget=self._budget, progress=advance)

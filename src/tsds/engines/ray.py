@@ -1,0 +1,100 @@
+"""The engine of a Ray cluster: one task a part, merged by tasks, so that the driver holds references only.
+
+Parts are read where the task runs, from the same paths: a file system that all nodes see. The tree of merges is laid
+down in the order of the parts as they are submitted; Ray works it off in whatever order results come, and computes
+again what a lost worker or node took with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from tsds.engines.base import Advance, Merge, Part, Span, Tree, Work
+from tsds.errors import InputError, MissingExtra, RunError
+
+try:
+    import ray
+except ImportError:
+    raise MissingExtra("engine ray", "ray") from None
+
+#: Parts submitted and not yet done, for each worker: enough that none waits, few enough that results don't pile up.
+_AHEAD = 2
+#: A part is tried again so often when the process or node it runs on is lost.
+_RETRIES = 20
+
+
+class RayEngine:
+    """A Ray cluster: the one at an address, the one this process is connected to, or one started here.
+
+    Args:
+      address: of a cluster (`auto`, HOST:PORT, ray://HOST:PORT); None takes what is there or starts one.
+      workers: tasks at once, each on one core; the cluster's cores if None.
+
+    Raises:
+      InputError: if there is no cluster at the address.
+    """
+
+    def __init__(self, address: str | None = None, workers: int | None = None) -> None:
+        self._ours = not ray.is_initialized()
+        if self._ours:
+            quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+            if address is None:
+                quiet |= {"num_cpus": workers, "include_dashboard": False}
+            try:
+                ray.init(address=address, **quiet)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                raise InputError(
+                    f"no Ray cluster answers at {address}: {error}", remedy="ray start --head starts one"
+                ) from error
+        self.name = f"ray:{address}" if address else "ray"
+        self.workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+
+    def fold(
+        self, name: str, work: Work[Part], merge: Merge[Part], context: Any, spans: Sequence[Span], advance: Advance
+    ) -> Part:
+        """See Engine."""
+        shared = ray.put(context)
+        tree = Tree(lambda a, b: _merged.options(name=f"{name}, merge").remote(merge, a, b))
+        rows: dict[Any, int] = {}
+        try:
+            for span in spans:
+                while len(rows) >= _AHEAD * self.workers:
+                    _finish_one(rows, advance)
+                ref = _worked.options(name=name).remote(work, shared, span)
+                rows[ref] = span[1] - span[0]
+                tree.add(ref)
+            while rows:
+                _finish_one(rows, advance)
+            root: Part = ray.get(tree.root())
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except ray.exceptions.RayError as error:
+            raise RunError(f"{name}: Ray gave up: {error}") from error
+        return root
+
+    def close(self) -> None:
+        """Leave the cluster, and stop it if it was started here."""
+        if self._ours:
+            ray.shutdown()
+
+
+def _finish_one(rows: dict[Any, int], advance: Advance) -> None:
+    """Wait until one part is done; a part that failed says so."""
+    done, _ = ray.wait(list(rows), num_returns=1, fetch_local=False)
+    for ref in done:
+        advance(rows.pop(ref))
+
+
+@ray.remote(max_retries=_RETRIES)
+def _worked(work: Any, context: Any, span: Span) -> Any:
+    from tsds.parallel import threads
+
+    with threads(1):
+        return work(context, span)
+
+
+@ray.remote(max_retries=_RETRIES)
+def _merged(merge: Any, a: Any, b: Any) -> Any:
+    return merge(a, b)
