@@ -64,6 +64,7 @@ def select(
     on_error: opt.OnError = "fail",
     format: opt.Format = None,
     overwrite: opt.Overwrite = False,
+    resume: opt.Resume = False,
     dry_run: opt.DryRun = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -74,7 +75,8 @@ def select(
     settings = _settings(given)
     screen = Screen(json=json, quiet=quiet)
     sources, tasks = _paths(pool), _tasks(target)
-    from tsds.output import check_vacant, reserved, write_run
+    from tsds.checkpoint import resumable
+    from tsds.output import begun_with, check_vacant, reserved, write_run
     from tsds.selection import run
 
     if dry_run:
@@ -83,9 +85,12 @@ def select(
         check_vacant(out, overwrite=overwrite)
         screen.forecast(forecast(sources, tasks, settings))
         return
-    with reserved(out, overwrite=overwrite) as scratch:
+    with (
+        reserved(out, overwrite=overwrite) as scratch,
+        resumable(out, begun_with(sources, tasks, settings), resume=resume) as checkpoint,
+    ):
         with screen.progress() as listener:
-            selection = run(sources, tasks, settings, listener)
+            selection = run(sources, tasks, settings, listener, checkpoint=checkpoint)
         facts = write_run(selection, scratch, format=format, command=_command())
         files = sorted(path.name for path in scratch.iterdir())
     screen.selected(facts, out, files)
@@ -316,8 +321,8 @@ def main() -> NoReturn:
         if debug:
             raise
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted; nothing was written", 130)
+    except KeyboardInterrupt as stop:
+        _fail(f"interrupted; nothing was written{stop}", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: no further complaint
         sys.exit(1)

@@ -51,7 +51,7 @@ def embed(
                 census = take_census(records, advance=advance)
             if name == "pool":
                 with stages.stage("fit the encoder", len(census)) as advance:
-                    embedder.fit(texts_of(records, census, advance))
+                    embedder.fit(texts_of(records, census, advance), len(census))
             role: Role = "candidate" if name == "pool" else "target"
             vectors = embedder.vectors(lambda r=records, c=census: texts_of(r, c), len(census), role, f"encode {name}")  # type: ignore[misc]
             counts[name] = {"read": census.read, "texts": len(census), **embedder.latest, "dimensions": vectors.dim}

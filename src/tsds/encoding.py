@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.bandwidth import Bandwidth, from_texts
-from tsds.corpus import Census, texts_of, write_vectors
-from tsds.embeddings.encoders import Encoder, Recalls, Report, Role, Setting, make_encoder
+from tsds.checkpoint import LEAST_ROWS
+from tsds.corpus import Census, encoded_in_parts, texts_of, write_vectors
+from tsds.embeddings.encoders import Encoder, Recalls, Report, Restores, Role, Setting, make_encoder
 from tsds.embeddings.store import Store, default_store
 from tsds.embeddings.transforms import Learned, Transform
 from tsds.embeddings.vectors import Vectors
@@ -78,11 +80,20 @@ class Embedder:
         self.report = Report()
         self.latest = {"found": 0, "made": 0}  # texts of the latest call that were stored, and that were encoded
 
-    def fit(self, texts: Iterable[Sequence[str]]) -> None:
-        """Let the encoder learn from the pool."""
+    def fit(self, texts: Iterable[Sequence[str]], count: int) -> None:
+        """Let the encoder learn from the pool of so many texts, or take what an earlier run has learned from it."""
+        kept = self.stages.checkpoint if count >= LEAST_ROWS and isinstance(self.encoder, Restores) else None
+        if kept is not None and isinstance(self.encoder, Restores):
+            state = kept.load("encoder")
+            if state is not None:
+                self.encoder.restore(state)
+                self.stages.advance(count)
+                return
         if isinstance(self.encoder, Recalls):
-            self.encoder.remember = self.store is None
+            self.encoder.remember = self.store is None and kept is None
         self.encoder.fit(texts)
+        if kept is not None and isinstance(self.encoder, Restores):
+            kept.keep("encoder", self.encoder.state())
 
     def vectors(self, texts: Texts, count: int, role: Role, name: str, *, fitted: bool = False) -> Vectors:
         """The vectors of texts, [count, d], which may be a file of the scratch folder.
@@ -93,7 +104,12 @@ class Embedder:
         self._files += 1
         if self.store is None:
             with self.stages.stage(name, count) as advance:
-                blocks = None
+                checkpoint, blocks = self.stages.checkpoint, None
+                if checkpoint is not None and count >= LEAST_ROWS:
+                    self.latest = {"found": 0, "made": count}
+                    folder = checkpoint.folder / path.stem
+                    encode = partial(self.encoder.encode, role=role, advance=advance)
+                    return encoded_in_parts(folder, texts(), encode, count, advance)
                 if fitted and isinstance(self.encoder, Recalls):
                     blocks = self.encoder.recall(advance)
                 if blocks is None:
@@ -164,7 +180,7 @@ def encode_records(
         settings.encoder, settings.seed, settings.device, settings.store, settings.store_precision, scratch, stages
     )
     with stages.stage("fit the encoder", census.used) as advance:
-        embedder.fit(texts_of(records, census, advance))
+        embedder.fit(texts_of(records, census, advance), len(census))
     pool = embedder.vectors(lambda: texts_of(records, census), len(census), "candidate", "encode", fitted=True)
     targets = [
         embedder.array([text for texts in texts_of(*one) for text in texts], "target", "encode the targets")

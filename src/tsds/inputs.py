@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.bandwidth import Bandwidth
-from tsds.corpus import Census, take_census, texts_of
+from tsds.corpus import Census, kept_census, take_census, texts_of
 from tsds.embeddings.scan import scan
 from tsds.embeddings.transforms import Transform
 from tsds.embeddings.vectors import Vectors
@@ -203,7 +203,11 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
             exclude = Guard((batch.texts for batch in unseen.batches()), overlapping=True)
     with stages.stage("read the pool") as advance:
         collapse = settings.copies == "collapse"
-        census = take_census(records, collapse=collapse, exclude=exclude, targets=guard, advance=advance)
+        census = kept_census(
+            stages.checkpoint,
+            lambda: take_census(records, collapse=collapse, exclude=exclude, targets=guard, advance=advance),
+            advance,
+        )
     if settings.embeddings is not None:
         encoder_name, bandwidth, notes = _given_name(settings), None, []
         vectors = _given(settings.embeddings, "pool", census)

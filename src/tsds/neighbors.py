@@ -9,6 +9,7 @@ exact ones.
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -194,6 +195,11 @@ class _Asked:
     queries: NDArray[np.float32]
     metric: Metric
     k: int
+
+    @property
+    def identity(self) -> str:
+        """What is asked for."""
+        return f"{self.k} {self.metric} {len(self.pool)} {hashlib.sha256(self.queries.tobytes()).hexdigest()}"
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,17 @@ import numpy as np
 import orjson
 
 from tsds.errors import InputError
-from tsds.records import atomic_file
+from tsds.records import atomic_file, file_facts
 from tsds.report.data import facts_of
 from tsds.report.explorer import explorer
 from tsds.report.facts import Facts
 from tsds.report.page import write_page
 from tsds.selection import Selection
+from tsds.settings import Settings
 
+#: Settings that say how to work, not what to make of it; and those that are files.
+_NO_MATTER = ("engine", "workers", "device", "store")
+_FILES = ("exclude", "embeddings", "target_embeddings")
 RUN, TABLE, PAGE = "run.json", "selection.parquet", "report.html"
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.tsds-partial-(?P<pid>\d+)")
 
@@ -159,6 +163,18 @@ def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]
         },
         "selected": {"name": chosen.name, "bytes": chosen.stat().st_size, "sha256": _sha256(chosen)},
     }
+
+
+def begun_with(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
+    """What a run to be resumed must have had too: the settings that its result depends on, and its input files."""
+    values = {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in _NO_MATTER}
+    sources = {"pool": pool, "target": target, **{name: values[name] for name in _FILES}}
+    files: list[dict[str, Any]] = []
+    for source in sources.values():
+        for one in source.values() if isinstance(source, dict) else [source]:
+            files += [] if one is None else file_facts(one)
+    asked = {name: value if _plain(value) else _described(value) for name, value in values.items()}
+    return {"settings": asked, "files": files}
 
 
 def target_checksums(selection: Selection) -> list[dict[str, str | int]]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tsds.bandwidth import Bandwidth, from_candidates
 from tsds.budget import Size
+from tsds.checkpoint import Checkpoint
 from tsds.drawing import Drawn, draw
 from tsds.embeddings.vectors import Rows
 from tsds.engines import engine_named
@@ -40,12 +41,19 @@ if TYPE_CHECKING:
 
 
 def run(
-    pool: Any, target: Any, settings: Settings, listener: Listener | None = None, *, reach: float = 1.0
+    pool: Any,
+    target: Any,
+    settings: Settings,
+    listener: Listener | None = None,
+    *,
+    reach: float = 1.0,
+    checkpoint: Checkpoint | None = None,
 ) -> Selection:
     """Select from the pool what serves the target; `tsds.select` documents the settings.
 
     Args:
       reach: how many times the strength that is used the path should extend.
+      checkpoint: where what was done is kept, and taken from.
 
     Raises:
       InputError: on unusable input, or settings that exclude each other.
@@ -54,7 +62,7 @@ def run(
     method = method_named(settings.method)
     settings = settings.with_fixed(method.fixed)
     with contextlib.closing(engine_named(settings.engine, settings.workers)) as engine:
-        return _run(pool, target, settings, method, Stages(listener, engine), reach)
+        return _run(pool, target, settings, method, Stages(listener, engine, checkpoint), reach)
 
 
 def _run(pool: Any, target: Any, settings: Settings, method: Method, stages: Stages, reach: float) -> Selection:

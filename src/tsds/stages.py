@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tsds.checkpoint import Checkpoint
 from tsds.engines import Engine, LocalEngine
+from tsds.engines.recorded import RecordedEngine
 
 Advance = Callable[[int], None]
 
@@ -58,10 +60,16 @@ class Stages:
     Args:
       listener: told of progress.
       engine: what runs the passes over the pool in these stages; this machine's threads if None.
+      checkpoint: where what was done is kept for a run that goes on after this one; nowhere if None.
     """
 
-    def __init__(self, listener: Listener | None = None, engine: Engine | None = None) -> None:
+    def __init__(
+        self, listener: Listener | None = None, engine: Engine | None = None, checkpoint: Checkpoint | None = None
+    ) -> None:
         self.engine = engine or LocalEngine()
+        self.checkpoint = checkpoint
+        if checkpoint is not None:
+            self.engine = RecordedEngine(self.engine, checkpoint)
         self.records: dict[str, Stage] = {}
         self.began = time.perf_counter()
         self._listener = listener

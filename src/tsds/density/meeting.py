@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,15 @@ class Asked:
     sample: Rows  # candidates on which recall is measured
     sample_reach: NDArray[np.bool_]  # [cells, len(sample)]
     kept: Kept
+
+    @property
+    def identity(self) -> str:
+        """What is asked for."""
+        digest = hashlib.sha256(self.rows.tobytes())
+        for cell, rows in enumerate(self.reached):
+            digest.update(f"{cell} {len(rows)}".encode())
+        digest.update(self.sample.tobytes())
+        return f"{self.bandwidth!r} {self.cells.metric} {len(self.pool)} {digest.hexdigest()}"
 
 
 @dataclass

@@ -45,13 +45,18 @@ class _Asked:
     metric: Metric
     name: str
 
+    @property
+    def identity(self) -> str:
+        """What is asked for."""
+        return f"{self.name} {self.metric} {len(self.vectors)}"
+
 
 @dataclass(frozen=True)
 class _Seen:
     """A part of the pool looked at."""
 
     largest_square: float
-    keys: list[NDArray[np.uint64]]
+    keys: NDArray[np.uint64]  # of each row
 
 
 def scan(
@@ -71,11 +76,11 @@ def scan(
     seen = (engine or LocalEngine()).fold(
         f"check the {name}", _look, _both, _Asked(vectors, metric, name), spans, progress
     )
-    return Scan(float(np.sqrt(seen.largest_square)), _first_copies(vectors, np.concatenate(seen.keys)))
+    return Scan(float(np.sqrt(seen.largest_square)), _first_copies(vectors, seen.keys))
 
 
 def _both(a: _Seen, b: _Seen) -> _Seen:
-    return _Seen(max(a.largest_square, b.largest_square), a.keys + b.keys)
+    return _Seen(max(a.largest_square, b.largest_square), np.concatenate([a.keys, b.keys]))
 
 
 def _look(asked: _Asked, span: Span) -> _Seen:
@@ -97,7 +102,10 @@ def _look(asked: _Asked, span: Span) -> _Seen:
         return float(squares.max(initial=0.0)), _keys(block)
 
     found = list(map_ordered(look, vectors.blocks(vectors.block_rows(BLOCK_BYTES), span)))
-    return _Seen(max((most for most, _ in found), default=0.0), [key for _, key in found])
+    return _Seen(
+        max((most for most, _ in found), default=0.0),
+        np.concatenate([key for _, key in found] or [np.empty(0, np.uint64)]),
+    )
 
 
 def _exact_squares(block: Block, start: int, vectors: Vectors, name: str) -> NDArray[np.float64]:

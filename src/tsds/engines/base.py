@@ -33,7 +33,7 @@ class Engine(Protocol):
         Args:
           name: of the fold, for records of what was done.
           work, merge: pure functions of a module.
-          context: what every part needs; sent once.
+          context: what every part needs, sent once; its `identity` tells it from others in records of what was done.
           spans: one or more, in order.
           advance: told the rows of each span that is done.
         """

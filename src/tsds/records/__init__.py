@@ -8,7 +8,7 @@ from tsds.records.formats import FORMATS, Format
 from tsds.records.pool import Pool
 from tsds.records.remote import is_remote
 from tsds.records.shards import Shard
-from tsds.records.sources import Sources, array_files, is_vectors, not_here
+from tsds.records.sources import Sources, array_files, file_facts, is_vectors, not_here
 from tsds.records.text import FOUND, TextSpec
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Turn",
     "array_files",
     "atomic_file",
+    "file_facts",
     "is_remote",
     "is_vectors",
     "not_here",
