@@ -32,6 +32,7 @@ def select(
     device: str = "auto",
     engine: str = "local",
     workers: int | None = None,
+    memory: str | int | None = None,
     store: str | Path | None = None,
     store_precision: Literal["float16", "float32", "int8"] = "float16",
     sampling: Sampling | None = None,
@@ -74,6 +75,7 @@ def select(
       engine: what passes over the pool run on: "local", "ray" (the cluster this process is connected to, or one that
         is started), or "ray:ADDRESS". The result has the same bits.
       workers: cores to work on; all if None.
+      memory: that each process may use, "4G" or a number of bytes; the blocks it works on are cut to fit.
       store: a folder where vectors are kept and found again; encoders with a model have one in the user's cache.
       store_precision: of stored vectors.
       sampling: "shares" (of a shortlist of those with most mass every target gets its share), "systematic" and "top"
@@ -115,6 +117,7 @@ def select(
         device=device,
         engine=engine,
         workers=workers,
+        memory=memory,
         store=None if store is None else Path(store),
         store_precision=store_precision,
         sampling=sampling,

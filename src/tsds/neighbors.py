@@ -21,6 +21,7 @@ from tsds.embeddings.scan import Metric, Progress
 from tsds.embeddings.vectors import Block, Vectors
 from tsds.engines import Engine, LocalEngine, Span
 from tsds.errors import InputError
+from tsds.memory import block_bytes
 from tsds.parallel import map_ordered
 
 Array = NDArray[np.float64]
@@ -80,6 +81,7 @@ class NeighborSearch:
       targets: [m, d].
       metric: "l2", the Euclidean distance, or "cosine", 1 - cos.
       largest_norm: a bound on the norms of the pool's rows (from its scan); ones under cosine.
+      room: candidates a target that the first pass brings at least, so that it is the only one.
       engine: what runs the passes over the pool; this machine's threads if None.
       progress: called with the number of pool rows searched.
 
@@ -94,11 +96,12 @@ class NeighborSearch:
         metric: Metric = "l2",
         *,
         largest_norm: float,
+        room: int = 0,
         engine: Engine | None = None,
         progress: Progress = lambda rows: None,
     ) -> None:
         self.pool, self.metric, self.largest_norm, self.passes = pool, metric, largest_norm, 0
-        self._engine, self._progress = engine or LocalEngine(), progress
+        self._room, self._engine, self._progress = room, engine or LocalEngine(), progress
         self.targets = unit_rows(np.asarray(targets, dtype=np.float64), metric, exact=True)
         top = float(np.sqrt(np.square(self.targets).sum(axis=1)).max())
         self._error = rounding_bound(pool.dim, top + (1.001 if metric == "cosine" else largest_norm))
@@ -158,13 +161,13 @@ class NeighborSearch:
 
     def _search_roomily(self, k: int) -> None:
         # Faiss finds a thousand in about the time of a hundred, and another pass would cost all of it again.
-        roomy = min(_ROOMY, _ROOMY_ENTRIES // len(self.targets))
+        roomy = max(min(_ROOMY, _ROOMY_ENTRIES // len(self.targets)), self._room)
         self._search(min(len(self.pool), max(k, 2 * self.fetched, roomy)))
 
     def _search(self, k: int) -> None:
         queries = np.ascontiguousarray(self.targets, dtype=np.float32)
         asked = _Asked(self.pool, queries, self.metric, k)
-        spans = self.pool.spans(self.pool.block_rows(BLOCK_BYTES))
+        spans = self.pool.spans(self.pool.block_rows(block_bytes(BLOCK_BYTES, self._engine.memory)))
         found = self._engine.fold("search", _nearest_of, _nearer, asked, spans, self._progress)
         self._squares, self._indices = found.squares, found.indices
         self.passes += 1

@@ -46,6 +46,7 @@ Transform = Annotated[
 Device = Annotated[str, Option("--device", help="Where encoders with a model compute: cpu, cuda or auto.")]
 Engine = Annotated[str, Option("--engine", help="What passes over the pool run on: local, ray, or ray:ADDRESS.")]
 Workers = Annotated[int | None, Option("--workers", help="Cores to work on.", show_default="all")]
+Memory = Annotated[str | None, Option("--memory", help="Of each process: 4G, 500M.", show_default="what there is")]
 Store = Annotated[
     Path | None,
     Option("--store", help="Where vectors are kept and found again.", show_default="the user's cache; hash: none"),

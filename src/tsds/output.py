@@ -27,7 +27,7 @@ from tsds.selection import Selection
 from tsds.settings import Settings
 
 #: Settings that say how to work, not what to make of it; and those that are files.
-_NO_MATTER = ("engine", "workers", "device", "store")
+_NO_MATTER = ("engine", "workers", "memory", "device", "store")
 _FILES = ("exclude", "embeddings", "target_embeddings")
 RUN, TABLE, PAGE = "run.json", "selection.parquet", "report.html"
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.tsds-partial-(?P<pid>\d+)")

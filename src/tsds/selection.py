@@ -20,9 +20,10 @@ from tsds.budget import Size
 from tsds.checkpoint import Checkpoint
 from tsds.drawing import Drawn, draw
 from tsds.embeddings.vectors import Rows
-from tsds.engines import engine_named
+from tsds.engines import Engine, engine_named
 from tsds.errors import BudgetError, InputError
 from tsds.inputs import Inputs, prepare
+from tsds.memory import bytes_of, check_room
 from tsds.methods import Answer, Method, Problem, method_named
 from tsds.near_duplicates import stand_ins
 from tsds.neighbors import NeighborSearch
@@ -38,6 +39,9 @@ from tsds.transport.rows import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+#: Candidates a target that lists hold, mostly.
+_LISTED = 512
 
 
 def run(
@@ -61,7 +65,7 @@ def run(
     """
     method = method_named(settings.method)
     settings = settings.with_fixed(method.fixed)
-    with contextlib.closing(engine_named(settings.engine, settings.workers)) as engine:
+    with contextlib.closing(engine_of(settings)) as engine:
         return _run(pool, target, settings, method, Stages(listener, engine, checkpoint), reach)
 
 
@@ -69,7 +73,8 @@ def _run(pool: Any, target: Any, settings: Settings, method: Method, stages: Sta
     inputs = prepare(pool, target, settings, stages)
     try:
         size = examples_wanted(settings.budget, inputs)
-        search = neighbor_search(inputs, settings, stages)
+        room = method.room(size, len(inputs.targets.mu))
+        search = neighbor_search(inputs, settings, stages, room)
         shared = settings.target_weights == "density"
         bandwidth = choose_bandwidth(settings, inputs, search, stages) if method.weighs or shared else None
         if shared and bandwidth is not None:
@@ -134,6 +139,11 @@ def drawn_from(answer: Answer, problem: Problem, settings: Settings, default: Sa
     return answer, drawn
 
 
+def engine_of(settings: Settings) -> Engine:
+    """The engine that the settings ask for, started."""
+    return engine_named(settings.engine, settings.workers, bytes_of(settings.memory))
+
+
 def examples_wanted(budget: Size, inputs: Inputs) -> int:
     """How many examples to draw; for a size in tokens, about how many.
 
@@ -161,14 +171,20 @@ def asked_strength(settings: Settings, size: int, reach: float = 1.0) -> Strengt
     return Strength(size, settings.alpha, settings.scale_or_default, settings.neighbors, settings.effective_size, reach)
 
 
-def neighbor_search(inputs: Inputs, settings: Settings, stages: Stages) -> NeighborSearch:
-    """The search of the targets in the pool."""
+def neighbor_search(inputs: Inputs, settings: Settings, stages: Stages, room: int = 0) -> NeighborSearch:
+    """The search of the targets in the pool; its first pass brings `room` candidates a target at least.
+
+    Raises:
+      InputError: if the memory allowed can't hold the lists.
+    """
     found = inputs.candidates
+    check_room(stages.engine.memory, len(found.vectors), len(inputs.targets.mu) * max(room, _LISTED))
     return NeighborSearch(
         found.vectors,
         inputs.targets.vectors,
         settings.metric,
         largest_norm=found.largest_norm,
+        room=room,
         engine=stages.engine,
         progress=stages.advance,
     )

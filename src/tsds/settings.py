@@ -12,6 +12,7 @@ from tsds.budget import Size
 from tsds.embeddings.transforms import Transform
 from tsds.engines.choice import check_engine
 from tsds.errors import InputError
+from tsds.memory import bytes_of
 from tsds.records import TextSpec
 from tsds.sampling import Sampling
 from tsds.suggestions import nearest_name
@@ -49,6 +50,7 @@ class Settings:
     device: str = "auto"
     engine: str = "local"
     workers: int | None = None
+    memory: str | int | None = None
     store: Path | None = None
     store_precision: Literal["float16", "float32", "int8"] = "float16"
     sampling: Sampling | None = None
@@ -71,6 +73,7 @@ class Settings:
         Size.parse(self.size)
         Transform.parse(self.transform)
         check_engine(self.engine)
+        bytes_of(self.memory)
         self._in_range("workers", self.workers is None or self.workers >= 1, "a whole number, 1 and up")
         for name in _CHOICES:
             check_choice(name, getattr(self, name))

@@ -13,10 +13,9 @@ from tsds.bandwidth import Bandwidth
 from tsds.compare.cells import Bench, Cell, Contender, overlaps
 from tsds.compare.measures import MEASURES
 from tsds.compare.statistics import Interval
-from tsds.engines import engine_named
 from tsds.errors import InputError
 from tsds.inputs import prepare
-from tsds.selection import choose_bandwidth, examples_wanted, neighbor_search
+from tsds.selection import choose_bandwidth, engine_of, examples_wanted, neighbor_search
 from tsds.settings import Settings
 from tsds.stages import Listener, Stages
 from tsds.target_weights import shared_by_density
@@ -133,7 +132,7 @@ def compare(
     if folds < 2 or draws < 1:
         raise InputError(f"{folds} folds and {draws} draws", remedy="two folds and one draw at least")
     with contextlib.ExitStack() as stack:
-        engine = stack.enter_context(contextlib.closing(engine_named(settings.engine, settings.workers)))
+        engine = stack.enter_context(contextlib.closing(engine_of(settings)))
         stages = Stages(listener, engine)
         inputs = prepare(pool, target, settings, stages)
         stack.callback(inputs.close)

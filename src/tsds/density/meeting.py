@@ -19,8 +19,6 @@ from tsds.parallel import map_ordered
 BLOCK_BYTES = 64 << 20
 #: Rows grouped by cell at once: with many rows in a cell, gathering the candidates that reach it costs little.
 PART_ROWS = 1 << 19
-#: A pool of at most so many rows keeps its prefixes between searches: half a gigabyte at most.
-KEPT_ROWS = 1 << 21
 #: Cells, or rows met by the sample, that a thread takes at a time.
 _CELLS_AT_ONCE, _SLICE = 8, 4096
 #: Share of a rectangle that must be wanted for one product to beat pairs (benchmarks/density.py).
@@ -60,6 +58,7 @@ class Asked:
     sample: Rows  # candidates on which recall is measured
     sample_reach: NDArray[np.bool_]  # [cells, len(sample)]
     kept: Kept
+    keep: bool  # whether there is room for parts to be kept
 
     @property
     def identity(self) -> str:
@@ -98,7 +97,7 @@ def both(a: Found, b: Found) -> Found:
 def meet(asked: Asked, span: Span) -> Found:
     """What the candidates find in one span, cell by cell, and what the sample finds in all of it."""
     part = asked.kept.get(span) or _group(asked, span)
-    if len(asked.pool) <= KEPT_ROWS:
+    if asked.keep:
         asked.kept[span] = part
 
     def cells(first: int) -> Found:

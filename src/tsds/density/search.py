@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.density.cells import Cells, Single, augmented, close, grouped
+from tsds.density.cells import PREFIX, Cells, Single, augmented, close, grouped
 from tsds.density.kernel import kernel_weight
 from tsds.density.meeting import BLOCK_BYTES, NONE, PART_ROWS, Asked, Kept, both, meet
 from tsds.embeddings.scan import Metric, Progress
@@ -35,6 +35,8 @@ from tsds.neighbors import Array, pair_squares, unit_rows
 #: Shares of the bandwidth tried as margin, the exact one first.
 MARGINS = (1.0, 0.7, 0.5, 0.35)
 WANTED_RECALL = 0.999
+#: A pool of at most so many rows keeps its prefixes between searches: half a gigabyte at most.
+KEPT_ROWS = 1 << 21
 #: Candidates on which recall is measured.
 _SAMPLED = 256
 
@@ -103,7 +105,7 @@ class DensitySearch:
         sample = self._sample(prefix) if margin < 1 else NONE
         asked = Asked(
             self.pool, self.copies, self._cells, self.bandwidth, candidates, vectors, augmented(prefix, "left"),
-            [np.flatnonzero(row) for row in table], sample, table[:, sample], self._kept,
+            [np.flatnonzero(row) for row in table], sample, table[:, sample], self._kept, self._keeps(),
         )  # fmt: skip
         spans = self.pool.spans(PART_ROWS, self.pool.block_rows(BLOCK_BYTES))
         total = self._engine.fold("density", meet, both, asked, spans, progress)
@@ -133,6 +135,11 @@ class DensitySearch:
                 copies = 1 if self.copies is None else self.copies[start : start + len(block)]
                 rho[row] += float((weight * copies).sum())
         return Density(rho, 1.0, 1.0, pairs - len(candidates))
+
+    def _keeps(self) -> bool:
+        """Whether there is room for the prefixes of the pool between searches."""
+        memory = self._engine.memory
+        return len(self.pool) <= KEPT_ROWS and (memory is None or len(self.pool) * 5 * PREFIX * 4 < memory)
 
     def _sample(self, prefix: Single) -> Rows:
         """Candidates on which recall is measured: half of them from where near-duplicates are, ascending positions."""

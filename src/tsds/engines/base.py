@@ -20,10 +20,12 @@ class Engine(Protocol):
     Attributes:
       name: as run.json tells it.
       workers: how many cores work at once.
+      memory: bytes that each process may use; as many as there are if None.
     """
 
     name: str
     workers: int
+    memory: int | None
 
     def fold(
         self, name: str, work: Work[Part], merge: Merge[Part], context: Any, spans: Sequence[Span], advance: Advance

@@ -19,7 +19,7 @@ def check_engine(asked: str) -> None:
         raise InputError(f"--engine is {asked!r}", remedy="local, ray, or ray:ADDRESS of a cluster")
 
 
-def engine_named(asked: str, workers: int | None = None) -> Engine:
+def engine_named(asked: str, workers: int | None = None, memory: int | None = None) -> Engine:
     """The engine asked for, started.
 
     Raises:
@@ -29,7 +29,7 @@ def engine_named(asked: str, workers: int | None = None) -> Engine:
     check_engine(asked)
     name, _, address = asked.partition(":")
     if name == "local":
-        return LocalEngine(workers)
+        return LocalEngine(workers, memory)
     from tsds.engines.ray import RayEngine
 
-    return RayEngine(address or None, workers)
+    return RayEngine(address or None, workers, memory)

@@ -14,10 +14,11 @@ class LocalEngine:
 
     Args:
       workers: threads; all cores of this process if None.
+      memory: bytes that may be used; as many as there are if None.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
-        self.name, self.workers = "local", workers or cores()
+    def __init__(self, workers: int | None = None, memory: int | None = None) -> None:
+        self.name, self.workers, self.memory = "local", workers or cores(), memory
 
     def fold(
         self, name: str, work: Work[Part], merge: Merge[Part], context: Any, spans: Sequence[Span], advance: Advance

@@ -31,12 +31,13 @@ class RayEngine:
     Args:
       address: of a cluster (`auto`, HOST:PORT, ray://HOST:PORT); None takes what is there or starts one.
       workers: tasks at once, each on one core; the cluster's cores if None.
+      memory: bytes that each of them may use; Ray starts no more on a node than its memory holds.
 
     Raises:
       InputError: if there is no cluster at the address.
     """
 
-    def __init__(self, address: str | None = None, workers: int | None = None) -> None:
+    def __init__(self, address: str | None = None, workers: int | None = None, memory: int | None = None) -> None:
         self._ours = not ray.is_initialized()
         if self._ours:
             quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
@@ -48,6 +49,7 @@ class RayEngine:
                 raise InputError(
                     f"no Ray cluster answers at {address}: {error}", remedy="ray start --head starts one"
                 ) from error
+        self.memory = memory
         self.name = f"ray:{address}" if address else "ray"
         self.workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
 
@@ -62,7 +64,7 @@ class RayEngine:
             for span in spans:
                 while len(rows) >= _AHEAD * self.workers:
                     _finish_one(rows, advance)
-                ref = _worked.options(name=name).remote(work, shared, span)
+                ref = _worked.options(name=name, memory=self.memory).remote(work, shared, span)
                 rows[ref] = span[1] - span[0]
                 tree.add(ref)
             while rows:

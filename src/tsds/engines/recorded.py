@@ -27,7 +27,7 @@ class RecordedEngine:
 
     def __init__(self, engine: Engine, checkpoint: Checkpoint) -> None:
         self._engine, self._checkpoint = engine, checkpoint
-        self.name, self.workers = engine.name, engine.workers
+        self.name, self.workers, self.memory = engine.name, engine.workers, engine.memory
 
     def fold(
         self, name: str, work: Work[Part], merge: Merge[Part], context: Any, spans: Sequence[Span], advance: Advance
