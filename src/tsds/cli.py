@@ -46,6 +46,8 @@ def select(
     engine: opt.Engine = "local",
     workers: opt.Workers = None,
     memory: opt.Memory = None,
+    search: opt.Search = "exact",
+    index: opt.Index = None,
     store: opt.Store = None,
     store_precision: opt.Precision = "float16",
     sampling: opt.Sampling = None,
@@ -117,6 +119,8 @@ def path(
     engine: opt.Engine = "local",
     workers: opt.Workers = None,
     memory: opt.Memory = None,
+    search: opt.Search = "exact",
+    index: opt.Index = None,
     store: opt.Store = None,
     store_precision: opt.Precision = "float16",
     seed: opt.Seed = 0,
@@ -164,6 +168,8 @@ def compare(
     engine: opt.Engine = "local",
     workers: opt.Workers = None,
     memory: opt.Memory = None,
+    search: opt.Search = "exact",
+    index: opt.Index = None,
     store: opt.Store = None,
     store_precision: opt.Precision = "float16",
     seed: opt.Seed = 0,
@@ -231,6 +237,46 @@ def embed(
             device=device, precision=precision, on_error=on_error, listener=listener,
         )  # fmt: skip
     screen.embedded(written)
+
+
+@app.command()
+def index(
+    pool: opt.PoolArguments,
+    kind: opt.Kind = "ivf",
+    out: opt.IndexOut = None,
+    metric: opt.Metric = "l2",
+    encoder: opt.Encoder = "hash",
+    transform: opt.Transform = None,
+    device: opt.Device = "auto",
+    workers: opt.Workers = None,
+    memory: opt.Memory = None,
+    store: opt.Store = None,
+    store_precision: opt.Precision = "float16",
+    seed: opt.Seed = 0,
+    copies: opt.Copies = "collapse",
+    text_field: opt.TextField = None,
+    template: opt.Template = None,
+    on_error: opt.OnError = "fail",
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Build the index of a pool, for many tasks: `select --search ivf` finds it again."""
+    given = locals()
+    if not pool:
+        raise InputError("no pool is given", remedy="tsds index POOL --kind ivf")
+    from tsds.index import KINDS
+    from tsds.indexing import index_pool
+    from tsds.suggestions import nearest_name
+
+    if kind not in KINDS:
+        raise InputError(f"unknown kind of index {kind!r}", remedy=nearest_name(kind, KINDS))
+    nothing = dict.fromkeys(("task_weights", "exclude", "embeddings", "target_embeddings"))
+    settings = _settings(given | nothing | {"size": 1, "bandwidth": "0"})
+    screen = Screen(json=json, quiet=quiet)
+    with screen.progress() as listener:
+        facts = index_pool(_paths(pool), kind, settings, out, listener)
+    screen.facts(facts)
 
 
 store_app = typer.Typer(no_args_is_help=True, help="Look into an embedding store, check it, tidy it.")

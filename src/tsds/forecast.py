@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import orjson
 
 from tsds.embeddings.encoders import Encoder, Setting, make_encoder
@@ -26,6 +25,7 @@ from tsds.memory import BASE_BYTES, ENTRY_BYTES, RECORD_BYTES
 from tsds.methods import method_named
 from tsds.methods.auto import FACTORS, FOLDS, LEAST_TARGETS, MOST_TARGETS, SAMPLINGS
 from tsds.records import Pool, array_files, is_vectors
+from tsds.searching import flops
 from tsds.settings import Settings
 from tsds.strength import Strength
 
@@ -64,10 +64,10 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
         size = n * budget.amount / 100
     wide = Strength(size, settings.alpha, settings.scale_or_default, settings.neighbors, settings.effective_size)
     k = min(n, 2 * wide.guess(m))
-    seconds["search"] = n * m * dim * 2 / _flops(dim)
+    seconds["search"] = n * m * dim * 2 / flops(dim)
     method = method_named(settings.method)
     if method.weighs:
-        seconds["density"] = 0.5 * seconds["search"] + n * dim * 128 / _flops(dim)
+        seconds["density"] = 0.5 * seconds["search"] + n * dim * 128 / flops(dim)
     if settings.method == "auto" and m >= LEAST_TARGETS:
         trials = FOLDS * (len(FACTORS) * len(SAMPLINGS) + 1)  # and one with repeats, mostly
         seconds["try settings on held-out targets"] = _TRIAL_SECONDS * trials * min(m, MOST_TARGETS) * size
@@ -149,12 +149,3 @@ def _count(pool: Pool, seen: int) -> tuple[bool, int]:
 def _head(pool: Pool) -> Any:
     for block in pool.shards[0].blocks():
         yield from (record for record in block.parse() if isinstance(record, (dict, str)))
-
-
-def _flops(dim: int) -> float:
-    """Floating-point operations a second of one product like those of the search."""
-    a, b = np.ones((1024, dim), np.float32), np.ones((4096, dim), np.float32)
-    a @ b.T
-    began = time.perf_counter()
-    a @ b.T
-    return 2 * 1024 * 4096 * dim / (time.perf_counter() - began) * 0.6  # the rest goes into keeping the nearest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class Candidates:
       largest_norm: of the vectors.
       records: the records; None for an array.
       names: of the files or arrays.
+      digest: of the vectors, copies included.
     """
 
     vectors: Vectors
@@ -43,6 +45,7 @@ class Candidates:
     largest_norm: float
     records: Pool | None
     names: list[str]
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -280,7 +283,9 @@ def _distinct(
         kept = np.flatnonzero(seen.first_copy == np.arange(len(vectors)))
         copies = np.bincount(seen.first_copy, weights=census.copies, minlength=len(vectors))[kept]
         vectors, census = vectors.only(kept), census.only(kept, copies.astype(np.int64))
-    return Candidates(vectors, census, seen.largest_norm, records, names)
+    return Candidates(
+        vectors, census, seen.largest_norm, records, names, hashlib.sha256(seen.keys.tobytes()).hexdigest()
+    )
 
 
 def _given(source: Any, what: str, census: Census) -> Vectors:

@@ -87,7 +87,11 @@ class NeighborSearch:
 
     Attributes:
       passes: how often the pool was read.
+      exact: whether all that is listed is proven to be the nearest.
     """
+
+    exact = True
+    recall = 1.0
 
     def __init__(
         self,
@@ -108,6 +112,11 @@ class NeighborSearch:
         self._squares: NDArray[np.float32] = np.empty((len(targets), 0), np.float32)
         self._indices: NDArray[np.int64] = np.empty((len(targets), 0), np.int64)
         self._last: tuple[int, tuple[NDArray[np.int64], Array]] | None = None  # the lists fetched last
+
+    @property
+    def line(self) -> str:
+        """How the neighbours came about, in words."""
+        return "exact"
 
     @property
     def fetched(self) -> int:
@@ -137,14 +146,14 @@ class NeighborSearch:
         if spare > self.fetched:
             self._search_roomily(spare)
         indices = self._indices[:, :spare]
-        exact = self._exact_squares(indices)
+        exact = np.where(indices < 0, np.inf, self._exact_squares(np.maximum(indices, 0)))
         order = np.argsort(exact, axis=1, kind="stable")  # nearly in order already
         indices, exact = np.take_along_axis(indices, order, 1), np.take_along_axis(exact, order, 1)
         tied = (exact[:, 1:] == exact[:, :-1]).any(axis=1)
         if tied.any():
             order = np.lexsort((indices[tied], exact[tied]), axis=1)
             indices[tied] = np.take_along_axis(indices[tied], order, 1)
-        if spare < n:
+        if spare < n and self.exact:
             # Whatever is not among the first `spare` is at least this far away.
             reach = self._squares[:, spare - 1 : spare].astype(np.float64) - 2 * self._error
             listed = exact < reach

@@ -47,6 +47,10 @@ Device = Annotated[str, Option("--device", help="Where encoders with a model com
 Engine = Annotated[str, Option("--engine", help="What passes over the pool run on: local, ray, or ray:ADDRESS.")]
 Workers = Annotated[int | None, Option("--workers", help="Cores to work on.", show_default="all")]
 Memory = Annotated[str | None, Option("--memory", help="Of each process: 4G, 500M.", show_default="what there is")]
+Search = Annotated[str, Option("--search", help="Of the neighbours: exact, by an index (ivf, hnsw), or auto.")]
+Index = Annotated[Path | None, Option("--index", help="Folder of indexes.", show_default="the user's cache")]
+IndexOut = Annotated[Path | None, Option("--out", help="Folder of indexes.", show_default="the user's cache")]
+Kind = Annotated[str, Option("--kind", help="ivf, or hnsw: slower to build, quicker for short lists.")]
 Store = Annotated[
     Path | None,
     Option("--store", help="Where vectors are kept and found again.", show_default="the user's cache; hash: none"),

@@ -27,7 +27,7 @@ from tsds.selection import Selection
 from tsds.settings import Settings
 
 #: Settings that say how to work, not what to make of it; and those that are files.
-_NO_MATTER = ("engine", "workers", "memory", "device", "store")
+_NO_MATTER = ("engine", "workers", "memory", "device", "store", "index")
 _FILES = ("exclude", "embeddings", "target_embeddings")
 RUN, TABLE, PAGE = "run.json", "selection.parquet", "report.html"
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.tsds-partial-(?P<pid>\d+)")
@@ -150,7 +150,8 @@ def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]
         "certificate": {
             "exact": answer.exact and (note is None or note.exact),
             "plan": answer.certificate,
-            "neighbors": "exact",
+            "neighbors": selection.neighbors,
+            "recall": selection.recall,
             "density": "not used" if note is None else note.line,
         },
         "density": None if note is None else {**asdict(note), "near_duplicates": note.near_duplicates},

@@ -20,15 +20,14 @@ from tsds.budget import Size
 from tsds.checkpoint import Checkpoint
 from tsds.drawing import Drawn, draw
 from tsds.embeddings.vectors import Rows
-from tsds.engines import Engine, engine_named
 from tsds.errors import BudgetError, InputError
 from tsds.inputs import Inputs, prepare
-from tsds.memory import bytes_of, check_room
 from tsds.methods import Answer, Method, Problem, method_named
 from tsds.near_duplicates import stand_ins
 from tsds.neighbors import NeighborSearch
 from tsds.records import Record
 from tsds.sampling import Sampling
+from tsds.searching import engine_of, neighbor_search
 from tsds.settings import Settings
 from tsds.stages import Listener, Stage, Stages
 from tsds.strength import Strength
@@ -39,9 +38,6 @@ from tsds.transport.rows import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-#: Candidates a target that lists hold, mostly.
-_LISTED = 512
 
 
 def run(
@@ -82,9 +78,12 @@ def _run(pool: Any, target: Any, settings: Settings, method: Method, stages: Sta
         problem = problem_of(inputs, settings, size, search, bandwidth, stages, reach)
         with stages.stage("plan"):
             answer = method.select(problem)
+            if not search.exact:
+                certificate = f"{answer.certificate}, among neighbours that are {search.line}"
+                answer = replace(answer, exact=False, certificate=certificate)
         with stages.stage("draw"):
             answer, drawn = drawn_from(answer, problem, settings, method.sampling)
-        selection = Selection(settings, inputs, answer, drawn, size, bandwidth)
+        selection = Selection(settings, inputs, answer, drawn, size, bandwidth, search.line, search.recall)
         if inputs.scratch is not None:  # these vectors are about to go, and the page has a picture of them
             with stages.stage("look around"):
                 selection.picture = selection.surroundings
@@ -139,11 +138,6 @@ def drawn_from(answer: Answer, problem: Problem, settings: Settings, default: Sa
     return answer, drawn
 
 
-def engine_of(settings: Settings) -> Engine:
-    """The engine that the settings ask for, started."""
-    return engine_named(settings.engine, settings.workers, bytes_of(settings.memory))
-
-
 def examples_wanted(budget: Size, inputs: Inputs) -> int:
     """How many examples to draw; for a size in tokens, about how many.
 
@@ -171,25 +165,6 @@ def asked_strength(settings: Settings, size: int, reach: float = 1.0) -> Strengt
     return Strength(size, settings.alpha, settings.scale_or_default, settings.neighbors, settings.effective_size, reach)
 
 
-def neighbor_search(inputs: Inputs, settings: Settings, stages: Stages, room: int = 0) -> NeighborSearch:
-    """The search of the targets in the pool; its first pass brings `room` candidates a target at least.
-
-    Raises:
-      InputError: if the memory allowed can't hold the lists.
-    """
-    found = inputs.candidates
-    check_room(stages.engine.memory, len(found.vectors), len(inputs.targets.mu) * max(room, _LISTED))
-    return NeighborSearch(
-        found.vectors,
-        inputs.targets.vectors,
-        settings.metric,
-        largest_norm=found.largest_norm,
-        room=room,
-        engine=stages.engine,
-        progress=stages.advance,
-    )
-
-
 def choose_bandwidth(settings: Settings, inputs: Inputs, search: NeighborSearch, stages: Stages) -> Bandwidth:
     """h as given, from edited texts where there are texts and an encoder, else from the distances of candidates."""
     if settings.bandwidth != "auto":
@@ -211,6 +186,8 @@ class Selection:
       drawn: what was drawn from them.
       size: examples wanted.
       bandwidth: of the density; None if the method has none.
+      neighbors: how the targets' neighbours came about.
+      recall: share of them that was found, on a sample; 1 if exact.
       stages: seconds and memory.
       seconds: of the whole run.
       picture: the surroundings, where the vectors they are seen in are gone.
@@ -222,6 +199,8 @@ class Selection:
     drawn: Drawn = field(repr=False)
     size: int
     bandwidth: Bandwidth | None
+    neighbors: str = "exact"
+    recall: float = 1.0
     stages: list[Stage] = field(default_factory=list, repr=False)
     seconds: float = 0.0
     picture: Surroundings | None = field(default=None, repr=False)

@@ -25,6 +25,7 @@ _CHOICES = {
     "on_error": ("fail", "skip"),
     "store_precision": ("float16", "float32", "int8"),
     "target_weights": ("uniform", "density"),
+    "search": ("exact", "ivf", "hnsw", "auto"),
 }
 
 
@@ -51,6 +52,8 @@ class Settings:
     engine: str = "local"
     workers: int | None = None
     memory: str | int | None = None
+    search: Literal["exact", "ivf", "hnsw", "auto"] = "exact"
+    index: Path | None = None
     store: Path | None = None
     store_precision: Literal["float16", "float32", "int8"] = "float16"
     sampling: Sampling | None = None

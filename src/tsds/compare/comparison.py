@@ -15,7 +15,8 @@ from tsds.compare.measures import MEASURES
 from tsds.compare.statistics import Interval
 from tsds.errors import InputError
 from tsds.inputs import prepare
-from tsds.selection import choose_bandwidth, engine_of, examples_wanted, neighbor_search
+from tsds.searching import engine_of, neighbor_search
+from tsds.selection import choose_bandwidth, examples_wanted
 from tsds.settings import Settings
 from tsds.stages import Listener, Stages
 from tsds.target_weights import shared_by_density

@@ -31,10 +31,12 @@ class Scan:
     Attributes:
       largest_norm: the largest Euclidean norm of a row.
       first_copy: [n], for each row the first row with equal bytes (itself, if it is that); None if all differ.
+      keys: [n], of some bytes of each row; equal rows have equal keys.
     """
 
     largest_norm: float
     first_copy: Rows | None
+    keys: NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def scan(
     seen = (engine or LocalEngine()).fold(
         f"check the {name}", _look, _both, _Asked(vectors, metric, name), spans, progress
     )
-    return Scan(float(np.sqrt(seen.largest_square)), _first_copies(vectors, seen.keys))
+    return Scan(float(np.sqrt(seen.largest_square)), _first_copies(vectors, seen.keys), seen.keys)
 
 
 def _both(a: _Seen, b: _Seen) -> _Seen:
