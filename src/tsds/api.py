@@ -73,7 +73,8 @@ def select(
       encoder: texts to embeddings: "hash", "sentence:NAME_OR_PATH", ... (`tsds encoders` lists them), or a function
         from a list of texts to an (n, d) array.
       transform: a map on top of the vectors: "normalize", "whiten", "pca:K", "target-subspace:K", several with commas.
-      device: where an encoder with a model computes: "cpu", "cuda" or "auto".
+      device: where an encoder with a model, and passes over the pool, compute: "cpu", "cuda", or "auto", a GPU if there
+        is one.
       engine: what passes over the pool run on: "local", "ray" (the cluster this process is connected to, or one that
         is started), or "ray:ADDRESS". The result has the same bits.
       workers: cores to work on; all if None.

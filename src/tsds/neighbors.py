@@ -28,6 +28,8 @@ Array = NDArray[np.float64]
 
 #: Large blocks: faiss starts a fresh top-k for each, and its cost then vanishes against the products.
 BLOCK_BYTES = 512 << 20
+#: A device streams through so many of them at once, as each begins without a threshold.
+DEVICE_BLOCKS = 16
 #: Rows gathered at once, and differences that stay in a core's cache.
 _TAKE_BYTES = 32 << 20
 _CACHE_BYTES = 1 << 20
@@ -83,6 +85,7 @@ class NeighborSearch:
       largest_norm: a bound on the norms of the pool's rows (from its scan); ones under cosine.
       room: candidates a target that the first pass brings at least, so that it is the only one.
       engine: what runs the passes over the pool; this machine's threads if None.
+      device: the torch device that they run on; the processor, without torch, if None.
       progress: called with the number of pool rows searched.
 
     Attributes:
@@ -102,10 +105,12 @@ class NeighborSearch:
         largest_norm: float,
         room: int = 0,
         engine: Engine | None = None,
+        device: str | None = None,
         progress: Progress = lambda rows: None,
     ) -> None:
         self.pool, self.metric, self.largest_norm, self.passes = pool, metric, largest_norm, 0
         self._room, self._engine, self._progress = room, engine or LocalEngine(), progress
+        self._device = device
         self.targets = unit_rows(np.asarray(targets, dtype=np.float64), metric, exact=True)
         top = float(np.sqrt(np.square(self.targets).sum(axis=1)).max())
         self._error = rounding_bound(pool.dim, top + (1.001 if metric == "cosine" else largest_norm))
@@ -175,8 +180,11 @@ class NeighborSearch:
 
     def _search(self, k: int) -> None:
         queries = np.ascontiguousarray(self.targets, dtype=np.float32)
-        asked = _Asked(self.pool, queries, self.metric, k)
-        spans = self.pool.spans(self.pool.block_rows(block_bytes(BLOCK_BYTES, self._engine.memory)))
+        norm = float(np.sqrt(np.square(self.targets).sum(axis=1)).max())
+        largest = max(norm, 1.001 if self.metric == "cosine" else self.largest_norm)
+        asked = _Asked(self.pool, queries, self.metric, k, largest, self._device)
+        rows = self.pool.block_rows(block_bytes(BLOCK_BYTES, self._engine.memory))
+        spans = self.pool.spans(rows if self._device is None else DEVICE_BLOCKS * rows)
         found = self._engine.fold("search", _nearest_of, _nearer, asked, spans, self._progress)
         self._squares, self._indices = found.squares, found.indices
         self.passes += 1
@@ -207,6 +215,8 @@ class _Asked:
     queries: NDArray[np.float32]
     metric: Metric
     k: int
+    largest: float  # norm
+    device: str | None
 
     @property
     def identity(self) -> str:
@@ -225,6 +235,11 @@ class _Near:
 
 def _nearest_of(asked: _Asked, span: Span) -> _Near:
     """Search one span of the pool."""
+    if asked.device is not None:
+        from tsds.on_device import Streamed, nearest_on
+
+        streamed = Streamed(asked.pool, asked.metric, asked.largest, asked.device)
+        return _Near(*nearest_on(streamed, asked.queries, asked.k, span), asked.k)
     import faiss
 
     squares, indices = np.empty((len(asked.queries), 0), np.float32), np.empty((len(asked.queries), 0), np.int64)

@@ -43,7 +43,12 @@ Transform = Annotated[
     str | None,
     Option("--transform", help="On top of vectors: normalize, whiten, pca:K, target-subspace:K; or several."),
 ]
-Device = Annotated[str, Option("--device", help="Where encoders with a model compute: cpu, cuda or auto.")]
+Device = Annotated[
+    str,
+    Option(
+        "--device", help="Where models and passes over the pool compute: cpu, cuda, or auto: a GPU if there is one."
+    ),
+]
 Engine = Annotated[str, Option("--engine", help="What passes over the pool run on: local, ray, or ray:ADDRESS.")]
 Workers = Annotated[int | None, Option("--workers", help="Cores to work on.", show_default="all")]
 Memory = Annotated[str | None, Option("--memory", help="Of each process: 4G, 500M.", show_default="what there is")]

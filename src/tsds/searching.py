@@ -40,7 +40,8 @@ def neighbor_search(inputs: Inputs, settings: Settings, stages: Stages, room: in
     if index is None:
         return NeighborSearch(
             found.vectors, wanted.vectors, settings.metric,
-            largest_norm=found.largest_norm, room=room, engine=stages.engine, progress=stages.advance,
+            largest_norm=found.largest_norm, room=room, engine=stages.engine, device=stages.device,
+            progress=stages.advance,
         )  # fmt: skip
     return IndexedSearch(
         found.vectors, wanted.vectors, settings.metric, index,
@@ -84,7 +85,8 @@ def worth_it(candidates: int, targets: int, dim: int) -> bool:
 
 def engine_of(settings: Settings) -> Engine:
     """The engine that the settings ask for, started."""
-    return engine_named(settings.engine, settings.workers, bytes_of(settings.memory))
+    gpus = settings.device.startswith("cuda")
+    return engine_named(settings.engine, settings.workers, bytes_of(settings.memory), gpus=gpus)
 
 
 @cache

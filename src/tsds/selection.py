@@ -25,6 +25,7 @@ from tsds.inputs import Inputs, prepare
 from tsds.methods import Answer, Method, Problem, method_named
 from tsds.near_duplicates import stand_ins
 from tsds.neighbors import NeighborSearch
+from tsds.on_device import search_device
 from tsds.records import Record
 from tsds.sampling import Sampling
 from tsds.searching import engine_of, neighbor_search
@@ -62,7 +63,8 @@ def run(
     method = method_named(settings.method)
     settings = settings.with_fixed(method.fixed)
     with contextlib.closing(engine_of(settings)) as engine:
-        return _run(pool, target, settings, method, Stages(listener, engine, checkpoint), reach)
+        stages = Stages(listener, engine, checkpoint, search_device(settings.device, settings.engine))
+        return _run(pool, target, settings, method, stages, reach)
 
 
 def _run(pool: Any, target: Any, settings: Settings, method: Method, stages: Stages, reach: float) -> Selection:

@@ -60,12 +60,18 @@ class Stages:
     Args:
       listener: told of progress.
       engine: what runs the passes over the pool in these stages; this machine's threads if None.
+      device: the torch device that they run on; the processor, without torch, if None.
       checkpoint: where what was done is kept for a run that goes on after this one; nowhere if None.
     """
 
     def __init__(
-        self, listener: Listener | None = None, engine: Engine | None = None, checkpoint: Checkpoint | None = None
+        self,
+        listener: Listener | None = None,
+        engine: Engine | None = None,
+        checkpoint: Checkpoint | None = None,
+        device: str | None = None,
     ) -> None:
+        self.device = device
         self.engine = engine or LocalEngine()
         self.checkpoint = checkpoint
         if checkpoint is not None:

@@ -15,6 +15,7 @@ from tsds.compare.measures import MEASURES
 from tsds.compare.statistics import Interval
 from tsds.errors import InputError
 from tsds.inputs import prepare
+from tsds.on_device import search_device
 from tsds.searching import engine_of, neighbor_search
 from tsds.selection import choose_bandwidth, examples_wanted
 from tsds.settings import Settings
@@ -134,7 +135,7 @@ def compare(
         raise InputError(f"{folds} folds and {draws} draws", remedy="two folds and one draw at least")
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(contextlib.closing(engine_of(settings)))
-        stages = Stages(listener, engine)
+        stages = Stages(listener, engine, device=search_device(settings.device, settings.engine))
         inputs = prepare(pool, target, settings, stages)
         stack.callback(inputs.close)
         m = len(inputs.targets.mu)

@@ -59,6 +59,8 @@ class Asked:
     sample_reach: NDArray[np.bool_]  # [cells, len(sample)]
     kept: Kept
     keep: bool  # whether there is room for parts to be kept
+    largest: float  # norm
+    device: str | None
 
     @property
     def identity(self) -> str:
@@ -96,6 +98,8 @@ def both(a: Found, b: Found) -> Found:
 
 def meet(asked: Asked, span: Span) -> Found:
     """What the candidates find in one span, cell by cell, and what the sample finds in all of it."""
+    if asked.device is not None:
+        return _meet_on(asked, span)
     part = asked.kept.get(span) or _group(asked, span)
     if asked.keep:
         asked.kept[span] = part
@@ -135,6 +139,19 @@ def meet(asked: Asked, span: Span) -> Found:
     for found in map_ordered(sampled, part if len(asked.sample) else []):
         total = total.plus(found)
     return total
+
+
+def _meet_on(asked: Asked, span: Span) -> Found:
+    """The same on a device: every pair, as its products are cheap."""
+    from tsds.on_device import Streamed, within_on
+
+    streamed = Streamed(asked.pool, asked.cells.metric, asked.largest, str(asked.device))
+    found = Found(np.zeros(len(asked.rows)))
+    for i, rows, squares in within_on(streamed, asked.vectors, asked.cells.reach**2, span):
+        weight = kernel_weight(squares, asked.bandwidth, asked.cells.metric)
+        found.pairs += int(np.count_nonzero(weight))
+        np.add.at(found.rho, i, weight if asked.copies is None else weight * asked.copies[rows])
+    return found
 
 
 def squares_of(a: Block, i: Rows, b: Block, j: Rows) -> Array:

@@ -72,6 +72,7 @@ class DensitySearch:
       metric: "l2" or "cosine".
       largest_norm: a bound on the norms of the pool's rows.
       engine: what runs the passes over the pool; this machine's threads if None.
+      device: the torch device that they run on; the processor, without torch, if None.
       seed: of the sample that the components and cells are fitted on.
     """
 
@@ -84,10 +85,12 @@ class DensitySearch:
         *,
         largest_norm: float,
         engine: Engine | None = None,
+        device: str | None = None,
         seed: int = 0,
     ) -> None:
         self.pool, self.copies, self.bandwidth, self.metric = pool, copies, bandwidth, metric
         self._engine, self._seed, self._kept = engine or LocalEngine(), seed, Kept()
+        self._device, self._largest = device, 1.001 if metric == "cosine" else largest_norm
         self._cells = Cells.fit(pool, bandwidth, metric, largest_norm, seed)
 
     def search(self, candidates: Rows, margin: float = 1.0, progress: Progress = lambda rows: None) -> Density:
@@ -99,6 +102,7 @@ class DensitySearch:
             is measured on a sample.
           progress: called with the number of pool rows done.
         """
+        margin = margin if self._device is None else 1.0  # a device looks at every pair
         vectors = unit_rows(self.pool.take(candidates), self.metric, exact=True)
         prefix = self._cells.prefix(vectors)
         table = self._cells.reached(prefix, margin)
@@ -106,6 +110,7 @@ class DensitySearch:
         asked = Asked(
             self.pool, self.copies, self._cells, self.bandwidth, candidates, vectors, augmented(prefix, "left"),
             [np.flatnonzero(row) for row in table], sample, table[:, sample], self._kept, self._keeps(),
+            self._largest, self._device,
         )  # fmt: skip
         spans = self.pool.spans(PART_ROWS, self.pool.block_rows(BLOCK_BYTES))
         total = self._engine.fold("density", meet, both, asked, spans, progress)

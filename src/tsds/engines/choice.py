@@ -19,7 +19,7 @@ def check_engine(asked: str) -> None:
         raise InputError(f"--engine is {asked!r}", remedy="local, ray, or ray:ADDRESS of a cluster")
 
 
-def engine_named(asked: str, workers: int | None = None, memory: int | None = None) -> Engine:
+def engine_named(asked: str, workers: int | None = None, memory: int | None = None, *, gpus: bool = False) -> Engine:
     """The engine asked for, started.
 
     Raises:
@@ -32,4 +32,4 @@ def engine_named(asked: str, workers: int | None = None, memory: int | None = No
         return LocalEngine(workers, memory)
     from tsds.engines.ray import RayEngine
 
-    return RayEngine(address or None, workers, memory)
+    return RayEngine(address or None, workers, memory, gpus=gpus)

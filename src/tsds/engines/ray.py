@@ -32,12 +32,15 @@ class RayEngine:
       address: of a cluster (`auto`, HOST:PORT, ray://HOST:PORT); None takes what is there or starts one.
       workers: tasks at once, each on one core; the cluster's cores if None.
       memory: bytes that each of them may use; Ray starts no more on a node than its memory holds.
+      gpus: whether each task takes a GPU.
 
     Raises:
       InputError: if there is no cluster at the address.
     """
 
-    def __init__(self, address: str | None = None, workers: int | None = None, memory: int | None = None) -> None:
+    def __init__(
+        self, address: str | None = None, workers: int | None = None, memory: int | None = None, *, gpus: bool = False
+    ) -> None:
         self._ours = not ray.is_initialized()
         if self._ours:
             quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
@@ -51,7 +54,12 @@ class RayEngine:
                 ) from error
         self.memory = memory
         self.name = f"ray:{address}" if address else "ray"
-        self.workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+        there = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        if gpus and not there.get("GPU"):
+            self.close()
+            raise InputError("the Ray cluster has no GPU", remedy="--device cpu")
+        self.workers = workers or max(1, int(there.get("GPU" if gpus else "CPU", 1)))
+        self._gpus = 1 if gpus else 0
 
     def fold(
         self, name: str, work: Work[Part], merge: Merge[Part], context: Any, spans: Sequence[Span], advance: Advance
@@ -64,7 +72,7 @@ class RayEngine:
             for span in spans:
                 while len(rows) >= _AHEAD * self.workers:
                     _finish_one(rows, advance)
-                ref = _worked.options(name=name, memory=self.memory).remote(work, shared, span)
+                ref = _worked.options(name=name, memory=self.memory, num_gpus=self._gpus).remote(work, shared, span)
                 rows[ref] = span[1] - span[0]
                 tree.add(ref)
             while rows:
