@@ -12,6 +12,7 @@ goes when the run has ended.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 import tsds
 from tsds.errors import InputError
-from tsds.records import atomic_file
+from tsds.records import atomic_file, is_remote, user_cache
 
 _BEGUN, _LOCK = "begun.json", ".lock"
 #: Stages of fewer rows take seconds and are not recorded.
@@ -63,19 +64,19 @@ class Checkpoint:
 
 
 @contextmanager
-def resumable(out: Path, begun: dict[str, Any], *, resume: bool) -> Iterator[Checkpoint]:
+def resumable(out: Path | str, begun: dict[str, Any], *, resume: bool, overwrite: bool) -> Iterator[Checkpoint]:
     """The checkpoint of a run that writes to `out`; it stays if the run does not come to its end.
 
     Args:
-      out: the folder of the run.
+      out: the folder of the run; for an address, what was done is kept in the user's cache, or $TSDS_RESUME.
       begun: "settings" and "files" of the run, as JSON has them; if one of them changes, the run can't be resumed.
-      resume: whether to go on with what an earlier run has left; else that is removed.
+      resume: whether to go on with what an earlier run has left.
+      overwrite: whether to remove it.
 
     Raises:
-      InputError: if the run that is to be resumed had other settings or other input, or is still running.
+      InputError: if a run was left and neither is said, if it had other settings or other input, or is still running.
     """
-    out = Path(os.path.abspath(out))  # noqa: PTH100
-    folder = out.parent / f".{out.name}.tsds-resume"
+    folder = _folder_of(out)
     begun = {"tsds": tsds.__version__, **begun}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,6 +88,9 @@ def resumable(out: Path, begun: dict[str, Any], *, resume: bool) -> Iterator[Che
         if resume and (folder / _BEGUN).exists():
             _check_same(begun, orjson.loads((folder / _BEGUN).read_bytes()))
         else:
+            if _holds_something(folder) and not (overwrite or resume):
+                remedy = "--resume goes on with it, --overwrite begins anew"
+                raise InputError("an earlier run to it did not come to its end", path=out, remedy=remedy)
             _empty(folder)
             with atomic_file(folder / _BEGUN) as file:
                 file.write(orjson.dumps(begun, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
@@ -104,14 +108,15 @@ def resumable(out: Path, begun: dict[str, Any], *, resume: bool) -> Iterator[Che
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def left_behind(out: Path) -> bool:
-    """Whether a run to this folder did not come to its end and can be resumed."""
-    folder = Path(os.path.abspath(out)).parent / f".{out.name}.tsds-resume"  # noqa: PTH100
-    return folder.is_dir() and _holds_something(folder)
+def _folder_of(out: Path | str) -> Path:
+    if is_remote(out):
+        return user_cache("resume", "TSDS_RESUME") / hashlib.sha256(str(out).encode()).hexdigest()[:24]
+    place = Path(os.path.abspath(out))  # noqa: PTH100
+    return place.parent / f".{place.name}.tsds-resume"
 
 
 def _check_same(now: dict[str, Any], then: dict[str, Any]) -> None:
-    remedy = "run without --resume to begin anew"
+    remedy = "--overwrite without --resume begins anew"
     if now["tsds"] != then.get("tsds"):
         raise InputError(f"the run was begun by tsds {then.get('tsds')}, this is {now['tsds']}", remedy=remedy)
     for name, value in now["settings"].items():
@@ -129,7 +134,7 @@ def _check_same(now: dict[str, Any], then: dict[str, Any]) -> None:
         raise InputError("was in the run to be resumed and is not now", path=next(iter(was)), remedy=remedy)
 
 
-def _hold(handle: int, out: Path) -> None:
+def _hold(handle: int, out: Path | str) -> None:
     try:
         fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -31,7 +31,7 @@ def select(
     pool: opt.Sources,
     target: opt.Targets,
     size: opt.Size,
-    out: opt.Out,
+    out: opt.Place,
     method: opt.Method = "auto",
     alpha: opt.Alpha = None,
     scale: opt.Scale = None,
@@ -79,7 +79,8 @@ def select(
     screen = Screen(json=json, quiet=quiet)
     sources, tasks = _paths(pool), _tasks(target)
     from tsds.checkpoint import resumable
-    from tsds.output import begun_with, check_vacant, reserved, write_run
+    from tsds.output import begun_with, write_run
+    from tsds.places import check_vacant, reserved
     from tsds.selection import run
 
     if dry_run:
@@ -89,8 +90,8 @@ def select(
         screen.forecast(forecast(sources, tasks, settings))
         return
     with (
+        resumable(out, begun_with(sources, tasks, settings), resume=resume, overwrite=overwrite) as checkpoint,
         reserved(out, overwrite=overwrite) as scratch,
-        resumable(out, begun_with(sources, tasks, settings), resume=resume) as checkpoint,
     ):
         with screen.progress() as listener:
             selection = run(sources, tasks, settings, listener, checkpoint=checkpoint)
@@ -320,7 +321,7 @@ def demo(
     """Select for a real task from a small real pool that comes with the package: grade-school mathematics."""
     from tsds.demo import pool_path, target_path
 
-    select([str(pool_path())], [str(target_path())], "5%", out, overwrite=overwrite, json=json, quiet=quiet)
+    select([str(pool_path())], [str(target_path())], "5%", str(out), overwrite=overwrite, json=json, quiet=quiet)
 
 
 @app.command()

@@ -297,18 +297,19 @@ class Selection:
 
         return to_dataset(self.inputs.candidates.records, np.repeat(self.indices, self.counts))
 
-    def save(self, folder: str | Path, *, format: str | None = None, overwrite: bool = False) -> Path:
+    def save(self, folder: str | Path, *, format: str | None = None, overwrite: bool = False) -> str | Path:
         """Write the chosen records, selection.parquet, report.html and run.json to a folder, all or nothing.
 
         Args:
-          folder: made if missing; refused if it holds a run already, unless `overwrite`.
+          folder: made if missing, here or at an address; refused if it holds a run already, unless `overwrite`.
           format: of the chosen records; the pool's own if None.
         """
-        from tsds.output import reserved, write_run
+        from tsds.output import write_run
+        from tsds.places import reserved
 
-        with reserved(Path(folder), overwrite=overwrite) as scratch:
+        with reserved(folder, overwrite=overwrite) as scratch:
             write_run(self, scratch, format=format)
-        return Path(folder)
+        return folder
 
     def report(self, path: str | Path) -> Path:
         """Write the page that shows what was chosen and why."""

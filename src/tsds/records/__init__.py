@@ -6,7 +6,7 @@ from tsds.records.dialogue import Dialogue, Turn
 from tsds.records.files import atomic_file, user_cache
 from tsds.records.formats import FORMATS, Format
 from tsds.records.pool import Pool
-from tsds.records.remote import is_remote
+from tsds.records.remote import Elsewhere, is_remote
 from tsds.records.shards import Shard
 from tsds.records.sources import Sources, array_files, file_facts, is_vectors, not_here
 from tsds.records.text import FOUND, TextSpec
@@ -15,6 +15,7 @@ __all__ = [
     "FORMATS",
     "FOUND",
     "Dialogue",
+    "Elsewhere",
     "Format",
     "Pool",
     "Record",
