@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -213,6 +214,8 @@ def embed(
     target: opt.TargetOption = None,
     encoder: opt.Encoder = "hash",
     device: opt.Device = "auto",
+    engine: opt.Engine = "local",
+    workers: opt.Workers = None,
     precision: opt.Precision = "float16",
     seed: opt.Seed = 0,
     text_field: opt.TextField = None,
@@ -228,14 +231,16 @@ def embed(
         raise InputError("no pool is given", remedy="tsds embed POOL --encoder ENCODER --out STORE")
     screen = Screen(json=json, quiet=quiet)
     from tsds.embedding import embed as embed_records
+    from tsds.engines import engine_named
     from tsds.records import TextSpec
     from tsds.settings import check_choice
 
     check_choice("store_precision", precision)
-    with screen.progress() as listener:
+    found = engine_named(engine, workers, gpus=device.startswith("cuda"))
+    with contextlib.closing(found), screen.progress() as listener:
         written = embed_records(
             _paths(given), _tasks(target) if target else None, out, encoder, seed, TextSpec(text_field, template),
-            device=device, precision=precision, on_error=on_error, listener=listener,
+            device=device, precision=precision, engine=found, on_error=on_error, listener=listener,
         )  # fmt: skip
     screen.embedded(written)
 

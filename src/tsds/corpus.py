@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tsds.checkpoint import LEAST_ROWS, Checkpoint
 from tsds.embeddings.vectors import Rows, Vectors
+from tsds.engines import Engine
 from tsds.errors import InputError, RunError
 from tsds.leakage import Guard, digests
 from tsds.records import Pool, atomic_file
@@ -181,39 +182,57 @@ def kept_census(checkpoint: Checkpoint | None, take: Callable[[], Census], advan
 
 
 def encoded_in_parts(
-    folder: Path, texts: Iterable[Sequence[str]], encode: Callable[[Sequence[str]], NDArray[np.float32]], count: int,
+    engine: Engine,
+    folder: Path,
+    texts: Iterable[Sequence[str]],
+    count: int,
+    encode: Callable[[Any, Sequence[str]], NDArray[np.float32]],
+    context: Any,
     advance: Advance,
-) -> Vectors:  # fmt: skip
+) -> Vectors:
     """Encode a stream of texts into .npy files of some rows each; those that are there already are not made again.
 
     Args:
+      engine: what encodes; its workers must see the folder.
       folder: of the files, which may hold some of an earlier run on the same texts.
       texts: batches.
-      encode: texts to vectors; a text's vector must not depend on its batch.
       count: how many texts there are.
-      advance: told of rows that were there already; `encode` tells of the others.
+      encode: from the context and texts to vectors; a text's vector must not depend on its batch.
+      advance: told of rows that are there.
     """
     folder.mkdir(exist_ok=True)
     paths = [folder / f"{start:012d}.npy" for start in range(0, count, PART_ROWS)]
     missing = [not path.exists() for path in paths]
-    held: list[NDArray[np.float32]] = []
-    done = 0
-    for batch in texts:
-        at = 0
-        while at < len(batch):
-            part = done // PART_ROWS
-            end = min((part + 1) * PART_ROWS, count)
-            some = batch[at : at + end - done]
-            if missing[part]:
-                held.append(encode(some))
-            else:
-                advance(len(some))
-            at, done = at + len(some), done + len(some)
-            if done == end and missing[part]:
-                with atomic_file(paths[part]) as file:
-                    np.save(file, np.concatenate(held))
-                held = []
+    advance(sum(min(PART_ROWS, count - k * PART_ROWS) for k, gone in enumerate(missing) if not gone))
+
+    def parts() -> Iterator[tuple[Path, list[str]]]:
+        held: list[str] = []
+        done = 0
+        for batch in texts:
+            at = 0
+            while at < len(batch):
+                part = done // PART_ROWS
+                end = min((part + 1) * PART_ROWS, count)
+                some = batch[at : at + end - done]
+                at, done = at + len(some), done + len(some)
+                if missing[part]:
+                    held += some
+                    if done == end:
+                        yield paths[part], held
+                        held = []
+
+    for rows in engine.each("encode", _encode_part, (encode, context), parts()):
+        advance(rows)
     return Vectors.of(paths)
+
+
+def _encode_part(asked: tuple[Callable[[Any, Sequence[str]], NDArray[np.float32]], Any], item: Any) -> int:
+    """Encode the texts of one file and write it; how many they are."""
+    (encode, context), (path, texts) = asked, item
+    vectors = encode(context, texts)
+    with atomic_file(path) as file:
+        np.save(file, vectors)
+    return len(vectors)
 
 
 def write_vectors(path: Path, blocks: Iterable[NDArray[np.float32]], count: int, dim: int) -> Vectors:

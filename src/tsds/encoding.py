@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from tsds.bandwidth import Bandwidth, from_texts
 from tsds.checkpoint import LEAST_ROWS
 from tsds.corpus import Census, encoded_in_parts, texts_of, write_vectors
 from tsds.embeddings.encoders import Encoder, Recalls, Report, Restores, Role, Setting, make_encoder
+from tsds.embeddings.encoders.recipe import Recipe
 from tsds.embeddings.store import Store, default_store
 from tsds.embeddings.transforms import Learned, Transform
 from tsds.embeddings.vectors import Vectors
@@ -69,6 +69,7 @@ class Embedder:
         self.stages, self._scratch, self._files = stages, scratch, 0
         self.spec = spec if isinstance(spec, str) else "python"
         setting = Setting(seed, device, store or default_store(), stages.say)
+        self._setting, self._asked = setting, spec
         self.encoder: Encoder = make_encoder(spec, setting)
         if store is not None and not self.encoder.lasting:
             raise InputError(
@@ -108,8 +109,9 @@ class Embedder:
                 if checkpoint is not None and count >= LEAST_ROWS:
                     self.latest = {"found": 0, "made": count}
                     folder = checkpoint.folder / path.stem
-                    encode = partial(self.encoder.encode, role=role, advance=advance)
-                    return encoded_in_parts(folder, texts(), encode, count, advance)
+                    recipe = self._recipe()
+                    encode, context = (_encode_by, (recipe, role)) if recipe else (_encode_here, (self.encoder, role))
+                    return encoded_in_parts(self.stages.engine, folder, texts(), count, encode, context, advance)
                 if fitted and isinstance(self.encoder, Recalls):
                     blocks = self.encoder.recall(advance)
                 if blocks is None:
@@ -128,12 +130,18 @@ class Embedder:
                 if missing >= _MANY:
                     self.stages.say(self._forecast(texts, missing, role))
 
-            stored = space.embed(self.encoder, role, texts, path, advance=advance, begin=begin, say=self.stages.say)
+            stored = space.embed(
+                self.encoder, role, texts, path, engine=self.stages.engine, recipe=self._recipe(),
+                advance=advance, begin=begin, say=self.stages.say,
+            )  # fmt: skip
             if not stored.made:
                 advance(count)
         self.report = self.report.plus(stored.report)
         self.latest = {"found": stored.found, "made": stored.made}
         return stored.vectors
+
+    def _recipe(self) -> Recipe | None:
+        return None if self.stages.engine.here else Recipe.of(self._asked, self._setting, self.encoder)
 
     def array(self, texts: Sequence[str], role: Role, name: str) -> NDArray[Any]:
         """The vectors of a few texts, in memory."""
@@ -208,6 +216,16 @@ def encode_records(
             settings.seed,
         )
     return Encoded(pool, targets, name, bandwidth, notes)
+
+
+def _encode_here(context: tuple[Encoder, Role], texts: Sequence[str]) -> NDArray[np.float32]:
+    encoder, role = context
+    return encoder.encode(texts, role)
+
+
+def _encode_by(context: tuple[Recipe, Role], texts: Sequence[str]) -> NDArray[np.float32]:
+    recipe, role = context
+    return recipe.make().encode(texts, role)
 
 
 def duration(seconds: float) -> str:

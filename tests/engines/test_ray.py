@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +14,17 @@ import pytest
 from numpy.typing import NDArray
 
 import tsds
+from tests.command.run import texts
 from tests.command.run import tsds as command
 from tests.search.data import clustered, cut
-from tsds import neighbors
+from tsds import corpus, encoding, neighbors
+from tsds.checkpoint import Checkpoint
 from tsds.density import search as density_search
-from tsds.embeddings import scan
+from tsds.embeddings import scan, store
 from tsds.engines import Span
 from tsds.errors import InputError
+from tsds.selection import run
+from tsds.settings import Settings
 
 ray = pytest.importorskip("ray")
 psutil = pytest.importorskip("psutil")
@@ -32,8 +37,9 @@ ROWS, DIM = 6000, 24
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A head of two cores and a node of one, with as little room for objects as Ray allows."""
+    os.environ["TSDS_TOLD"] = str(tmp_path_factory.mktemp("told"))  # workers have the environment of the cluster
     found = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, **SMALL})
     found.add_node(num_cpus=1, object_store_memory=80 << 20)
     found.wait_for_nodes()
@@ -146,6 +152,33 @@ def test_a_node_that_is_lost_takes_no_result_with_it(connected: Any) -> None:
     found = RayEngine(workers=5).fold("wide", wide, appended, None, spans, lose)
     np.testing.assert_array_equal(found, np.repeat(np.arange(24.0), 1 << 20))
     assert len(lost) >= 24
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_texts_are_encoded_by_the_workers(stored: bool, connected: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(store, "_SHARD_ROWS", 300)
+    monkeypatch.setattr(corpus, "PART_ROWS", 300)
+    for module in (corpus, encoding):
+        monkeypatch.setattr(module, "LEAST_ROWS", 1)
+    pool, target = texts(2000), texts(30, seed=1)
+    found: dict[str, bytes] = {}
+    told: dict[str, set[str]] = {}
+    for engine in ("local", "ray"):
+        folder = tmp_path / engine
+        folder.mkdir()
+        settings = Settings(
+            50, engine=engine, workers=2, store=folder / "store" if stored else None,
+            encoder="python:tests.engines.told:vectors" if stored else "hash",
+        )  # fmt: skip
+        chosen = run(pool, target, settings, checkpoint=None if stored else Checkpoint(folder))
+        told[engine] = {path.name for path in Path(os.environ["TSDS_TOLD"]).iterdir()}
+        found[engine] = chosen.indices.tobytes() + chosen.probabilities.tobytes()
+        parts = list((folder / "store").glob("*/*.keys.npy")) if stored else list((folder / "0").iterdir())
+        assert len(parts) >= 6
+    assert found["local"] == found["ray"]
+    if stored:
+        assert told["local"] == {f"pid-{os.getpid()}"}
+        assert told["ray"] - told["local"]
 
 
 def failing(context: Any, span: Span) -> int:

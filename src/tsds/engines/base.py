@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 #: Rows start..stop of a pool as it is stored.
 Span = tuple[int, int]
 Part = TypeVar("Part")
+Item = TypeVar("Item")
 #: From what all parts share and a span to a part's result; a function of a module, so that it can be sent elsewhere.
 Work = Callable[[Any, Span], Part]
 Merge = Callable[[Part, Part], Part]
@@ -21,11 +22,13 @@ class Engine(Protocol):
       name: as run.json tells it.
       workers: how many cores work at once.
       memory: bytes that each process may use; as many as there are if None.
+      here: whether all work is done in this process.
     """
 
     name: str
     workers: int
     memory: int | None
+    here: bool
 
     def fold(
         self, name: str, work: Work[Part], merge: Merge[Part], context: Any, spans: Sequence[Span], advance: Advance
@@ -39,6 +42,10 @@ class Engine(Protocol):
           spans: one or more, in order.
           advance: told the rows of each span that is done.
         """
+        ...
+
+    def each(self, name: str, work: Callable[[Any, Item], Part], context: Any, items: Iterable[Item]) -> Iterator[Part]:
+        """work(context, item) for every item of a stream, in order; few items are in flight at once."""
         ...
 
     def close(self) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from tsds.engines.base import Advance, Merge, Part, Span, Tree, Work
+from tsds.engines.base import Advance, Item, Merge, Part, Span, Tree, Work
 from tsds.parallel import cores, threads
 
 
@@ -16,6 +16,8 @@ class LocalEngine:
       workers: threads; all cores of this process if None.
       memory: bytes that may be used; as many as there are if None.
     """
+
+    here = True
 
     def __init__(self, workers: int | None = None, memory: int | None = None) -> None:
         self.name, self.workers, self.memory = "local", workers or cores(), memory
@@ -31,6 +33,11 @@ class LocalEngine:
                 advance(span[1] - span[0])
         root: Part = tree.root()
         return root
+
+    def each(self, name: str, work: Callable[[Any, Item], Part], context: Any, items: Iterable[Item]) -> Iterator[Part]:
+        """See Engine."""
+        for item in items:
+            yield work(context, item)
 
     def close(self) -> None:
         """Nothing was started."""

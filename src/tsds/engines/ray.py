@@ -8,10 +8,13 @@ again what a lost worker or node took with it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from tsds.engines.base import Advance, Merge, Part, Span, Tree, Work
+from tsds.engines.base import Advance, Item, Merge, Part, Span, Tree, Work
 from tsds.errors import InputError, MissingExtra, RunError
 
 try:
@@ -23,6 +26,8 @@ except ImportError:
 _AHEAD = 2
 #: A part is tried again so often when the process or node it runs on is lost.
 _RETRIES = 20
+#: Seconds within which a cluster must answer.
+_PATIENCE = 10
 
 
 class RayEngine:
@@ -38,6 +43,8 @@ class RayEngine:
       InputError: if there is no cluster at the address.
     """
 
+    here = False
+
     def __init__(
         self, address: str | None = None, workers: int | None = None, memory: int | None = None, *, gpus: bool = False
     ) -> None:
@@ -46,6 +53,8 @@ class RayEngine:
             quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
             if address is None:
                 quiet |= {"num_cpus": workers, "include_dashboard": False}
+            else:
+                _check_answers(address)
             try:
                 ray.init(address=address, **quiet)
             except (ConnectionError, ValueError, RuntimeError) as error:
@@ -68,7 +77,7 @@ class RayEngine:
         shared = ray.put(context)
         tree = Tree(lambda a, b: _merged.options(name=f"{name}, merge").remote(merge, a, b))
         rows: dict[Any, int] = {}
-        try:
+        with _as_here(name):
             for span in spans:
                 while len(rows) >= _AHEAD * self.workers:
                     _finish_one(rows, advance)
@@ -78,16 +87,48 @@ class RayEngine:
             while rows:
                 _finish_one(rows, advance)
             root: Part = ray.get(tree.root())
-        except ray.exceptions.RayTaskError as error:
-            raise error.cause from None
-        except ray.exceptions.RayError as error:
-            raise RunError(f"{name}: Ray gave up: {error}") from error
         return root
+
+    def each(self, name: str, work: Callable[[Any, Item], Part], context: Any, items: Iterable[Item]) -> Iterator[Part]:
+        """See Engine."""
+        shared = ray.put(context)
+        task = _worked.options(name=name, memory=self.memory, num_gpus=self._gpus)
+        waiting: deque[Any] = deque()
+        with _as_here(name):
+            for item in items:
+                waiting.append(task.remote(work, shared, item))
+                if len(waiting) >= _AHEAD * self.workers:
+                    yield ray.get(waiting.popleft())
+            while waiting:
+                yield ray.get(waiting.popleft())
 
     def close(self) -> None:
         """Leave the cluster, and stop it if it was started here."""
         if self._ours:
             ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Raise InputError unless something listens there: Ray itself waits for minutes, and then ends the process."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return  # "auto", or a name that Ray looks up
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except (OSError, ValueError) as error:
+        remedy = "ray start --head starts one"
+        raise InputError(f"no Ray cluster answers at {address}: {error}", remedy=remedy) from error
+
+
+@contextmanager
+def _as_here(name: str) -> Iterator[None]:
+    """What a task raises is raised as if the work were done in this process."""
+    try:
+        yield
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    except ray.exceptions.RayError as error:
+        raise RunError(f"{name}: Ray gave up: {error}") from error
 
 
 def _finish_one(rows: dict[Any, int], advance: Advance) -> None:
@@ -98,11 +139,11 @@ def _finish_one(rows: dict[Any, int], advance: Advance) -> None:
 
 
 @ray.remote(max_retries=_RETRIES)
-def _worked(work: Any, context: Any, span: Span) -> Any:
+def _worked(work: Any, context: Any, item: Any) -> Any:
     from tsds.parallel import threads
 
     with threads(1):
-        return work(context, span)
+        return work(context, item)
 
 
 @ray.remote(max_retries=_RETRIES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from tsds.checkpoint import Checkpoint
-from tsds.engines.base import Advance, Engine, Merge, Part, Span, Work
+from tsds.engines.base import Advance, Engine, Item, Merge, Part, Span, Work
 
 
 class RecordedEngine:
@@ -27,7 +27,7 @@ class RecordedEngine:
 
     def __init__(self, engine: Engine, checkpoint: Checkpoint) -> None:
         self._engine, self._checkpoint = engine, checkpoint
-        self.name, self.workers, self.memory = engine.name, engine.workers, engine.memory
+        self.name, self.workers, self.memory, self.here = engine.name, engine.workers, engine.memory, engine.here
 
     def fold(
         self, name: str, work: Work[Part], merge: Merge[Part], context: Any, spans: Sequence[Span], advance: Advance
@@ -47,6 +47,10 @@ class RecordedEngine:
         self._checkpoint.keep(f"{key}-whole", _arrays(found))
         self._checkpoint.drop(f"{key}-[0-9]*")
         return found
+
+    def each(self, name: str, work: Callable[[Any, Item], Part], context: Any, items: Iterable[Item]) -> Iterator[Part]:
+        """Of the engine beneath; whoever asks knows what was done before."""
+        return self._engine.each(name, work, context, items)
 
     def close(self) -> None:
         """Close the engine beneath."""
