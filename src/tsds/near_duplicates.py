@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Rows, Vectors
-from tsds.neighbors import from_squares, product_squares, unit_rows
+from tsds.neighbors import from_squares, knn, product_squares, unit_rows
 from tsds.transport.rows import Array
 
 _BLOCK = 512
@@ -62,7 +62,5 @@ def _distances(a: NDArray[np.float32], b: NDArray[np.float32], metric: Metric) -
 
 
 def _nearest(a: NDArray[np.float32], b: NDArray[np.float32], metric: Metric) -> tuple[NDArray[np.int64], Array]:
-    import faiss
-
-    squares, where = faiss.knn(a, np.ascontiguousarray(b), 1)
+    squares, where = knn(a, np.ascontiguousarray(b), 1)
     return where[:, 0], from_squares(squares[:, 0].astype(np.float64), metric)

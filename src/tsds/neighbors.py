@@ -30,11 +30,33 @@ Array = NDArray[np.float64]
 BLOCK_BYTES = 512 << 20
 #: A device streams through so many of them at once, as each begins without a threshold.
 DEVICE_BLOCKS = 16
+#: Queries times dimensions from which on a product pays, and entries of a product at once.
+_FEW, _BUFFER = 4000, 1 << 24
 #: Rows gathered at once, and differences that stay in a core's cache.
 _TAKE_BYTES = 32 << 20
 _CACHE_BYTES = 1 << 20
 #: Candidates a target that the first pass brings, and entries of all lists that this may take.
 _ROOMY, _ROOMY_ENTRIES = 1024, 1 << 22
+
+
+def knn(queries: Block, rows: Block, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The k nearest rows of each query as faiss finds them: squared distances in float32, ascending, and positions.
+
+    Faiss as it comes makes products of a thousand rows, and none at all where queries times dimensions are fewer than
+    128,000: for 100 queries that takes four times as long (benchmarks/search.py).
+    """
+    import faiss
+
+    settings: Any = faiss.cvar
+    before = settings.distance_compute_blas_threshold, settings.distance_compute_blas_database_bs
+    try:
+        if before[0] > _FEW:  # an older faiss counts queries here, and its own limit is low
+            settings.distance_compute_blas_threshold = _FEW
+        settings.distance_compute_blas_database_bs = max(1024, min(16384, _BUFFER // max(len(queries), 1)))
+        squares, where = faiss.knn(queries, rows, k)
+    finally:
+        settings.distance_compute_blas_threshold, settings.distance_compute_blas_database_bs = before
+    return squares, where
 
 
 def from_squares(squares: Array, metric: Metric) -> Array:
@@ -175,7 +197,7 @@ class NeighborSearch:
 
     def _search_roomily(self, k: int) -> None:
         # Faiss finds a thousand in about the time of a hundred, and another pass would cost all of it again.
-        roomy = max(min(_ROOMY, _ROOMY_ENTRIES // len(self.targets)), self._room)
+        roomy = max(min(_ROOMY, _ROOMY_ENTRIES // len(self.targets)), with_spare(self._room) if self._room else 0)
         self._search(min(len(self.pool), max(k, 2 * self.fetched, roomy)))
 
     def _search(self, k: int) -> None:
@@ -240,12 +262,10 @@ def _nearest_of(asked: _Asked, span: Span) -> _Near:
 
         streamed = Streamed(asked.pool, asked.metric, asked.largest, asked.device)
         return _Near(*nearest_on(streamed, asked.queries, asked.k, span), asked.k)
-    import faiss
-
     squares, indices = np.empty((len(asked.queries), 0), np.float32), np.empty((len(asked.queries), 0), np.int64)
     for start, block in asked.pool.blocks(span[1] - span[0], span):
         rows = np.ascontiguousarray(unit_rows(block, asked.metric), dtype=np.float32)
-        squares, where = faiss.knn(asked.queries, rows, min(asked.k, len(rows)))
+        squares, where = knn(asked.queries, rows, min(asked.k, len(rows)))
         indices = where + start
     return _Near(squares, indices, asked.k)
 
