@@ -87,7 +87,9 @@ Points = Annotated[int, Option("--points", min=2, max=1000, help="Rows of the ta
 Reach = Annotated[float, Option("--reach", min=1.0, help="How far beyond the strength that the size asks for.")]
 Folder = Annotated[Path, Argument(help="The folder of a run.")]
 
-Compared = Annotated[Path | None, Option("--compare", help="What `tsds compare` wrote.", show_default="in the folder")]
+Compared = Annotated[
+    Path | None, Option("--compare", help="What `tsds compare` or `tsds evaluate` wrote.", show_default="in the folder")
+]
 
 EvaluationOut = Annotated[Path, Option("--out", help="Folder of cells and results; a grid that was stopped goes on.")]
 Data = Annotated[

@@ -13,6 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from tsds.bandwidth import perturbed
+from tsds.budget import Size
 from tsds.compare.cells import Bench, Contender
 from tsds.evaluate.data import Example
 from tsds.evaluate.settings import Condition
@@ -20,7 +21,7 @@ from tsds.inputs import prepare
 from tsds.leakage import Guard, digests
 from tsds.records import Pool, atomic_file
 from tsds.records.dialogue import turns_of
-from tsds.selection import choose_bandwidth, neighbor_search
+from tsds.selection import choose_bandwidth, examples_wanted, neighbor_search
 from tsds.settings import Settings
 from tsds.stages import Stages
 
@@ -88,7 +89,12 @@ class Selector:
         self._searches: dict[int, tuple[Any, float]] = {}
 
     def select(self, contender: Contender, size: int, seed: int) -> Selected:
-        """Select so many records for the examples that this seed draws."""
+        """Select so many records for the examples that this seed draws.
+
+        Raises:
+          BudgetError: if the pool has fewer that differ.
+        """
+        examples_wanted(Size.parse(size), self._inputs)
         seen = self._seen(seed)
         self._bench.size = size
         search, seconds = self._search(seed, seen)
