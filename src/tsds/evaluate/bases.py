@@ -53,6 +53,7 @@ def kept_base(parts: tuple[Any, ...], make: Callable[[Path, Path], dict[str, Any
     scratch = bases_folder() / f".{digest}.{os.getpid()}"
     state = bases_folder() / f".{digest}.{STATE}"
     try:
+        _sweep(digest)
         scratch.mkdir(parents=True, exist_ok=True)
         facts = make(scratch, state)
         with atomic_file(scratch / FACTS) as file:
@@ -65,3 +66,11 @@ def kept_base(parts: tuple[Any, ...], make: Callable[[Path, Path], dict[str, Any
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return folder, facts
+
+
+def _sweep(digest: str) -> None:
+    """Remove the folders that killed runs left of this base; their state stays, to go on from."""
+    for path in bases_folder().glob(f".{digest}.*"):
+        pid = path.name.rpartition(".")[2]
+        if path.is_dir() and pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc").is_dir():
+            shutil.rmtree(path, ignore_errors=True)

@@ -112,6 +112,21 @@ class Outcome:
                     )
         return rows
 
+    def costs(self) -> dict[str, float]:
+        """Mean seconds of a selection (the shared search included), of the training on it, and of encoding the pool."""
+        found: dict[str, float] = {}
+        for name in ("select_seconds", "train_seconds", "encode_seconds"):
+            values = [
+                value
+                for table in self.tables
+                for measured in table.values.values()
+                if "select_seconds" in measured
+                for value in measured.get(name, {}).values()
+            ]
+            if values:
+                found[name] = float(np.mean(values))
+        return found
+
     def to_json(self) -> dict[str, Any]:
         """All of it, in the layout of `tsds compare`, so that the page of a run can show it."""
         heads: dict[str, dict[str, Any]] = {}
@@ -132,6 +147,7 @@ class Outcome:
             "methods": [{"method": name, "metrics": found} for name, found in methods.items()],
             "tables": [self._table(table) for table in self.tables],
             "records": self.records(),
+            "costs": self.costs(),
         }
 
     def _table(self, table: Table) -> dict[str, Any]:

@@ -34,6 +34,17 @@ def print_outcome(console: Console, found: Outcome) -> None:
     """A table for each target, size, condition and equality; then the record against the references."""
     for table in found.tables:
         _print_table(console, found, table)
+    costs = found.costs()
+    if costs:
+        line = (
+            f"a selection took {costs['select_seconds']:.1f} s, training on it {costs['train_seconds']:.1f} s; encoding "
+            f"the pool {costs['encode_seconds']:.1f} s, once for all methods, sizes and seeds of a target"
+        )
+        console.print(Text(line, style="dim"))
+    leaks = sum(sum(by.get("leaks", {}).values()) for table in found.tables for by in table.values.values())
+    if leaks:
+        line = f"{leaks:,.0f} selected texts share thirteen words in a row with a test text, or equal one"
+        console.print(Text(line, style="yellow"))
     records = [row for row in found.records() if row["method"] not in REFERENCES]
     if not records:
         return
