@@ -19,7 +19,7 @@ pytest.importorskip("torch")
 import tsds
 from tests.command import run
 from tests.evaluate import small
-from tsds.errors import InputError
+from tsds.errors import InputError, MissingExtra
 from tsds.evaluate.data import Data, read
 from tsds.evaluate.running import evaluate
 from tsds.evaluate.selecting import Selector, drawn_examples
@@ -191,6 +191,14 @@ def test_a_report_shows_an_evaluation(tmp_path: Path) -> None:
 def test_wrong_grids_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Grid("pretraining", **wrong)
+
+
+def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tsds.embeddings.encoders import models
+
+    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"tsds\[evaluate\]"):
+        evaluate("instruction", Data.of_folder(small.chats(tmp_path / "d")), tmp_path / "o")
 
 
 def test_wrong_data_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -131,6 +131,27 @@ def test_scores_at_a_few_places_are_those_of_the_whole_model(tmp_path: Path) -> 
         assert torch.allclose(narrow.scores(ids, mask, places), whole, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["Roberta", "DistilBert", "Electra"])
+def test_heads_of_other_models_are_taken_apart_or_left_whole(kind: str) -> None:
+    import torch
+    import transformers
+
+    sizes = {"dim": 16, "hidden_dim": 32, "n_layers": 1, "n_heads": 2} if kind == "DistilBert" else {
+        "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+    }  # fmt: skip
+    config = getattr(transformers, f"{kind}Config")(vocab_size=50, **sizes)
+    module = getattr(transformers, f"{kind}ForMaskedLM")(config).eval()
+    narrow = Narrow(module, 50)
+    assert narrow.apart == (kind != "Electra")  # its head has a layer between that is not known here
+    ids = torch.arange(2, 14).reshape(2, 6)
+    places = torch.zeros(2, 6, dtype=torch.bool)
+    places[0, 1] = places[1, 3] = True
+    mask = torch.ones_like(ids)
+    with torch.no_grad():
+        whole = module(input_ids=ids, attention_mask=mask).logits[places]
+        assert torch.allclose(narrow.scores(ids, mask, places), whole, atol=1e-5)
+
+
 def test_only_adapters_are_trained_where_that_is_asked(tmp_path: Path) -> None:
     model = CausalModel(small.causal(tmp_path / "c"), "cpu", "lora", 40)
     assert model.tuning == "lora" and all("lora" in name for name in model.trained())

@@ -37,11 +37,12 @@ def print_outcome(console: Console, found: Outcome) -> None:
     costs = found.costs()
     if costs:
         line = (
-            f"a selection took {costs['select_seconds']:.1f} s, training on it {costs['train_seconds']:.1f} s; encoding "
-            f"the pool {costs['encode_seconds']:.1f} s, once for all methods, sizes and seeds of a target"
+            f"a selection took {costs['select_seconds']:.1f} s, training on it {costs['train_seconds']:.1f} s; "
+            f"encoding the pool {costs['encode_seconds']:.1f} s, once for all methods, sizes and seeds of a target"
         )
         console.print(Text(line, style="dim"))
-    leaks = sum(sum(by.get("leaks", {}).values()) for table in found.tables for by in table.values.values())
+    once = [table for table in found.tables if table.equal == found.tables[0].equal]  # the others hold the same texts
+    leaks = sum(sum(by.get("leaks", {}).values()) for table in once for by in table.values.values())
     if leaks:
         line = f"{leaks:,.0f} selected texts share thirteen words in a row with a test text, or equal one"
         console.print(Text(line, style="yellow"))
