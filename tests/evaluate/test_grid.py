@@ -211,8 +211,12 @@ def test_wrong_data_is_refused_in_one_line(tmp_path: Path) -> None:
         Data.of_folder(folder).only(["nere"])
     with pytest.raises(InputError, match="no such folder"):
         Data.of_folder(tmp_path / "nowhere")
+    one = Data.of_folder(folder)
     with pytest.raises(InputError, match="second target"):
-        pretrained(tmp_path, "o", conditions=("skewed",))
+        evaluate(
+            "pretraining", Data(one.pool, {"near": one.targets["near"]}, {"near": one.targets["near"]}),
+            tmp_path / "o", model=str(tmp_path / "m"), conditions=("skewed",), quick=True,
+        )  # fmt: skip
     (folder / "targets" / "near" / "train.jsonl").write_text('{"text": "no label here"}\n')
     with pytest.raises(InputError, match=r"train.jsonl, row 0: the record has no label"):
         pretrained(tmp_path, "o", methods=("none",))

@@ -48,10 +48,17 @@ class TargetFiles:
 
 @dataclass(frozen=True)
 class Data:
-    """The pool and the targets by name."""
+    """The pool and the targets by name.
+
+    Attributes:
+      pool: the file of the pool.
+      targets: those that take part.
+      every: all that there are: a skewed target is mixed with the next of them, whichever take part.
+    """
 
     pool: Path
     targets: dict[str, TargetFiles]
+    every: dict[str, TargetFiles]
 
     @classmethod
     def of_folder(cls, folder: Path) -> Data:
@@ -67,7 +74,8 @@ class Data:
         if not places:
             raise InputError("holds no targets", path=folder / "targets", remedy="one folder for each target")
         named = [TargetFiles(place.name, _only(place, _EXAMPLES), _only(place, ("test",))) for place in places]
-        return cls(pool, {one.name: one for one in named})
+        every = {one.name: one for one in named}
+        return cls(pool, every, every)
 
     @classmethod
     def of_files(cls, pool: Path, targets: Mapping[str, Path], tests: Mapping[str, Path]) -> Data:
@@ -78,14 +86,15 @@ class Data:
         for path in (pool, *targets.values(), *tests.values()):
             if not path.exists():
                 raise InputError("no such file", path=path)
-        return cls(pool, {name: TargetFiles(name, targets[name], tests[name]) for name in targets})
+        every = {name: TargetFiles(name, targets[name], tests[name]) for name in sorted(targets)}
+        return cls(pool, every, every)
 
     def only(self, names: Sequence[str]) -> Data:
         """These of the targets, all if none is named."""
         for name in names:
             if name not in self.targets:
                 raise InputError(f"there is no target {name!r}", remedy=nearest_name(name, self.targets))
-        return Data(self.pool, {name: self.targets[name] for name in names or self.targets})
+        return Data(self.pool, {name: self.targets[name] for name in names or self.targets}, self.every)
 
 
 def read(path: Path, role: str, rows: int | None = None) -> list[Example]:

@@ -81,8 +81,8 @@ class Evaluation:
     ) -> None:  # fmt: skip
         self.experiment, self.data, self.grid, self.pool, self.out = experiment, data, grid, pool, out
         self.stages, self.cells = stages, Cells(out)
-        if any(c.kind == "skewed" for c in self._conditions.values()) and len(data.targets) < 2:
-            raise InputError("a skewed target needs a second target", remedy="name two --targets, or leave skewed out")
+        if any(c.kind == "skewed" for c in self._conditions.values()) and len(data.every) < 2:
+            raise InputError("a skewed target needs a second target", remedy="leave skewed out")
         if "random-stratified" in grid.methods and not pool.grouped:
             raise InputError("method random-stratified needs a pool of several sources", remedy="leave it out")
         self.sizes = {size: Size.parse(size).examples(pool.used) for size in grid.sizes}
@@ -192,8 +192,8 @@ class Evaluation:
             write_copies(Pool.open(self.data.pool), condition, copies)
             pool.append(copies)
         elif condition.kind == "skewed":
-            names = list(self.data.targets)
-            beside = self.data.targets[names[(names.index(target.name) + 1) % len(names)]]
+            names = list(self.data.every)
+            beside = self.data.every[names[(names.index(target.name) + 1) % len(names)]]
             other = read(beside.examples, beside.name)
         own, tests = read(target.examples, target.name), read(target.test, target.name)
         return Selector(

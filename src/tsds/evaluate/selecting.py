@@ -97,8 +97,9 @@ class Selector:
         examples_wanted(Size.parse(size), self._inputs)
         seen = self._seen(seed)
         self._bench.size = size
-        search, seconds = self._search(seed, seen)
-        made = self._bench.select(replace(contender.settings, size=size, seed=seed), search, seen)
+        with self._stages.stage("search", len(self._inputs.candidates.vectors)):
+            search, seconds = self._search(seed, seen)
+            made = self._bench.select(replace(contender.settings, size=size, seed=seed), search, seen)
         rows = self._inputs.candidates.census.rows[made.rows]
         records = self._inputs.candidates.records
         assert records is not None, "the pool is files of records"
