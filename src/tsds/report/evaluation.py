@@ -12,6 +12,8 @@ from rich.text import Text
 from tsds.evaluate.settings import REFERENCES
 from tsds.evaluate.tables import Outcome, Table
 
+#: Columns of a screen from which all measures are shown.
+_ROOM = 110
 _DIGITS = {"score": 4, "micro_f1": 4, "macro_f1": 4, "loss": 4, "exact_match": 3, "token_f1": 3}
 
 
@@ -67,8 +69,10 @@ def _print_table(console: Console, found: Outcome, table: Table) -> None:
     better = "less" if found.lower else "more"
     console.print(Text(f"{table.title}: {measure.line}; {better} is better", style="bold"))
     references = [name for name in REFERENCES if table.of(name, found.primary)]
-    others = [m.head for name, m in found.measures.items() if name != found.primary]
-    shown = _grid("method", measure.head, "±", *(f"to {name}" for name in references), *others, "tokens", "passes")
+    wide = console.width >= _ROOM
+    others = [name for name in found.measures if name != found.primary] if wide else []
+    heads = [*(found.measures[name].head for name in others), *(["tokens", "passes"] if wide else [])]
+    shown = _grid("method", measure.head, "±", *(f"to {name}" for name in references), *heads)
     digits = _DIGITS.get(found.primary, 4)
     for method in found.methods:
         one = table.interval(method, found.primary)
@@ -80,11 +84,14 @@ def _print_table(console: Console, found: Outcome, table: Table) -> None:
             against.append("" if gap is None else f"{gap.mean:+.{digits}f} ({gap.ahead}/{gap.pairs})")
         rest = [
             "" if (other := table.interval(method, name)) is None else f"{other.mean:.{_DIGITS.get(name, 3)}f}"
-            for name in found.measures
-            if name != found.primary
+            for name in others
         ]
         tokens, passes = table.interval(method, "tokens"), table.interval(method, "passes")
-        facts = [f"{tokens.mean:,.0f}" if tokens else "", f"{passes.mean:.1f}" if passes and passes.mean else ""]
+        facts = (
+            []
+            if not wide
+            else [f"{tokens.mean:,.0f}" if tokens else "", f"{passes.mean:.1f}" if passes and passes.mean else ""]
+        )
         shown.add_row(
             method, f"{one.mean:.{digits}f}", f"{(one.high - one.low) / 2:.{digits}f}", *against, *rest, *facts
         )
@@ -96,7 +103,7 @@ def _print_table(console: Console, found: Outcome, table: Table) -> None:
 def _grid(*heads: str) -> Grid:
     table = Grid(box=None, header_style="bold", pad_edge=False)
     for i, head in enumerate(heads):
-        table.add_column(head, justify="right" if i else "left", overflow="fold")
+        table.add_column(head, justify="right" if i else "left", no_wrap=not i, overflow="fold")
     return table
 
 
