@@ -20,6 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.synthetic import targets, write_pool
 from tsds import density
+from tsds.density import cells as cells_of
 from tsds.embeddings.vectors import Vectors
 from tsds.neighbors import NeighborSearch
 
@@ -49,7 +50,7 @@ def measure(pool: Vectors, candidates: np.ndarray) -> None:
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for h, margins in ((0.1, (1.0, 0.7, 0.5)), (0.25, (0.7, 0.5, 0.35)), (0.75, (0.5, 0.35, 0.25))):
         for cells, prefix in SETTINGS if h < 0.5 else SETTINGS[:1]:
-            density.CELLS, density.PREFIX = cells, prefix
+            cells_of.CELLS, cells_of.PREFIX = cells, prefix
             for margin in margins:
                 seconds = []
                 for _ in range(3):

@@ -30,6 +30,11 @@ def select(
     encoder: str | Callable[..., Any] = "hash",
     transform: str | None = None,
     device: str = "auto",
+    engine: str = "local",
+    workers: int | None = None,
+    memory: str | int | None = None,
+    search: Literal["exact", "ivf", "hnsw", "auto"] = "exact",
+    index: str | Path | None = None,
     store: str | Path | None = None,
     store_precision: Literal["float16", "float32", "int8"] = "float16",
     sampling: Sampling | None = None,
@@ -68,7 +73,15 @@ def select(
       encoder: texts to embeddings: "hash", "sentence:NAME_OR_PATH", ... (`tsds encoders` lists them), or a function
         from a list of texts to an (n, d) array.
       transform: a map on top of the vectors: "normalize", "whiten", "pca:K", "target-subspace:K", several with commas.
-      device: where an encoder with a model computes: "cpu", "cuda" or "auto".
+      device: where an encoder with a model, and passes over the pool, compute: "cpu", "cuda", or "auto", a GPU if there
+        is one.
+      engine: what passes over the pool run on: "local", "ray" (the cluster this process is connected to, or one that
+        is started), or "ray:ADDRESS". The result has the same bits.
+      workers: cores to work on; all if None.
+      memory: that each process may use, "4G" or a number of bytes; the blocks it works on are cut to fit.
+      search: "exact"; by an index of the pool, "ivf" or "hnsw", built if it is not there, whose recall is measured in
+        every run; or "auto", an index if there is one and it saves much.
+      index: the folder of indexes; one in the user's cache if not given.
       store: a folder where vectors are kept and found again; encoders with a model have one in the user's cache.
       store_precision: of stored vectors.
       sampling: "shares" (of a shortlist of those with most mass every target gets its share), "systematic" and "top"
@@ -108,6 +121,11 @@ def select(
         encoder=encoder,
         transform=transform,
         device=device,
+        engine=engine,
+        workers=workers,
+        memory=memory,
+        search=search,
+        index=None if index is None else Path(index),
         store=None if store is None else Path(store),
         store_precision=store_precision,
         sampling=sampling,

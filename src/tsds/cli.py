@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -35,7 +36,7 @@ def select(
     pool: opt.Sources,
     target: opt.Targets,
     size: opt.Size,
-    out: opt.Out,
+    out: opt.Place,
     method: opt.Method = "auto",
     alpha: opt.Alpha = None,
     scale: opt.Scale = None,
@@ -47,6 +48,11 @@ def select(
     encoder: opt.Encoder = "hash",
     transform: opt.Transform = None,
     device: opt.Device = "auto",
+    engine: opt.Engine = "local",
+    workers: opt.Workers = None,
+    memory: opt.Memory = None,
+    search: opt.Search = "exact",
+    index: opt.Index = None,
     store: opt.Store = None,
     store_precision: opt.Precision = "float16",
     sampling: opt.Sampling = None,
@@ -66,6 +72,7 @@ def select(
     on_error: opt.OnError = "fail",
     format: opt.Format = None,
     overwrite: opt.Overwrite = False,
+    resume: opt.Resume = False,
     dry_run: opt.DryRun = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -76,7 +83,9 @@ def select(
     settings = _settings(given)
     screen = Screen(json=json, quiet=quiet)
     sources, tasks = _paths(pool), _tasks(target)
-    from tsds.output import check_vacant, reserved, write_run
+    from tsds.checkpoint import resumable
+    from tsds.output import begun_with, write_run
+    from tsds.places import check_vacant, reserved
     from tsds.selection import run
 
     if dry_run:
@@ -85,9 +94,12 @@ def select(
         check_vacant(out, overwrite=overwrite)
         screen.forecast(forecast(sources, tasks, settings))
         return
-    with reserved(out, overwrite=overwrite) as scratch:
+    with (
+        resumable(out, begun_with(sources, tasks, settings), resume=resume, overwrite=overwrite) as checkpoint,
+        reserved(out, overwrite=overwrite) as scratch,
+    ):
         with screen.progress() as listener:
-            selection = run(sources, tasks, settings, listener)
+            selection = run(sources, tasks, settings, listener, checkpoint=checkpoint)
         facts = write_run(selection, scratch, format=format, command=_command())
         files = sorted(path.name for path in scratch.iterdir())
     screen.selected(facts, out, files)
@@ -110,6 +122,11 @@ def path(
     encoder: opt.Encoder = "hash",
     transform: opt.Transform = None,
     device: opt.Device = "auto",
+    engine: opt.Engine = "local",
+    workers: opt.Workers = None,
+    memory: opt.Memory = None,
+    search: opt.Search = "exact",
+    index: opt.Index = None,
     store: opt.Store = None,
     store_precision: opt.Precision = "float16",
     seed: opt.Seed = 0,
@@ -154,6 +171,11 @@ def compare(
     encoder: opt.Encoder = "hash",
     transform: opt.Transform = None,
     device: opt.Device = "auto",
+    engine: opt.Engine = "local",
+    workers: opt.Workers = None,
+    memory: opt.Memory = None,
+    search: opt.Search = "exact",
+    index: opt.Index = None,
     store: opt.Store = None,
     store_precision: opt.Precision = "float16",
     seed: opt.Seed = 0,
@@ -196,6 +218,8 @@ def embed(
     target: opt.TargetOption = None,
     encoder: opt.Encoder = "hash",
     device: opt.Device = "auto",
+    engine: opt.Engine = "local",
+    workers: opt.Workers = None,
     precision: opt.Precision = "float16",
     seed: opt.Seed = 0,
     text_field: opt.TextField = None,
@@ -211,16 +235,58 @@ def embed(
         raise InputError("no pool is given", remedy="tsds embed POOL --encoder ENCODER --out STORE")
     screen = Screen(json=json, quiet=quiet)
     from tsds.embedding import embed as embed_records
+    from tsds.engines import engine_named
     from tsds.records import TextSpec
     from tsds.settings import check_choice
 
     check_choice("store_precision", precision)
-    with screen.progress() as listener:
+    found = engine_named(engine, workers, gpus=device.startswith("cuda"))
+    with contextlib.closing(found), screen.progress() as listener:
         written = embed_records(
             _paths(given), _tasks(target) if target else None, out, encoder, seed, TextSpec(text_field, template),
-            device=device, precision=precision, on_error=on_error, listener=listener,
+            device=device, precision=precision, engine=found, on_error=on_error, listener=listener,
         )  # fmt: skip
     screen.embedded(written)
+
+
+@app.command()
+def index(
+    pool: opt.PoolArguments,
+    kind: opt.Kind = "ivf",
+    out: opt.IndexOut = None,
+    metric: opt.Metric = "l2",
+    encoder: opt.Encoder = "hash",
+    transform: opt.Transform = None,
+    device: opt.Device = "auto",
+    workers: opt.Workers = None,
+    memory: opt.Memory = None,
+    store: opt.Store = None,
+    store_precision: opt.Precision = "float16",
+    seed: opt.Seed = 0,
+    copies: opt.Copies = "collapse",
+    text_field: opt.TextField = None,
+    template: opt.Template = None,
+    on_error: opt.OnError = "fail",
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Build the index of a pool, for many tasks: `select --search ivf` finds it again."""
+    given = locals()
+    if not pool:
+        raise InputError("no pool is given", remedy="tsds index POOL --kind ivf")
+    from tsds.index import KINDS
+    from tsds.indexing import index_pool
+    from tsds.suggestions import nearest_name
+
+    if kind not in KINDS:
+        raise InputError(f"unknown kind of index {kind!r}", remedy=nearest_name(kind, KINDS))
+    nothing = dict.fromkeys(("task_weights", "exclude", "embeddings", "target_embeddings"))
+    settings = _settings(given | nothing | {"size": 1, "bandwidth": "0"})
+    screen = Screen(json=json, quiet=quiet)
+    with screen.progress() as listener:
+        facts = index_pool(_paths(pool), kind, settings, out, listener)
+    screen.facts(facts)
 
 
 store_app = typer.Typer(no_args_is_help=True, help="Look into an embedding store, check it, tidy it.")
@@ -267,7 +333,7 @@ def demo(
     """Select for a real task from a small real pool that comes with the package: grade-school mathematics."""
     from tsds.demo import pool_path, target_path
 
-    select([str(pool_path())], [str(target_path())], "5%", out, overwrite=overwrite, json=json, quiet=quiet)
+    select([str(pool_path())], [str(target_path())], "5%", str(out), overwrite=overwrite, json=json, quiet=quiet)
 
 
 @app.command()
@@ -317,8 +383,8 @@ def main() -> NoReturn:
         if debug:
             raise
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted; nothing was written", 130)
+    except KeyboardInterrupt as stop:
+        _fail(f"interrupted; nothing was written{stop}", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: no further complaint
         sys.exit(1)

@@ -6,21 +6,26 @@ encoder does not recall what it was fitted on. So no text has to be held and no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
+from tsds.checkpoint import LEAST_ROWS, Checkpoint
 from tsds.embeddings.vectors import Rows, Vectors
+from tsds.engines import Engine
 from tsds.errors import InputError, RunError
 from tsds.leakage import Guard, digests
-from tsds.records import Pool
+from tsds.records import Pool, atomic_file
 from tsds.stages import Advance
 
 BATCH = 4096
+#: Rows of a file of vectors that a run which is resumed does not make again.
+PART_ROWS = 1 << 16
 
 
 @dataclass
@@ -156,6 +161,78 @@ def texts_of(pool: Pool, census: Census, advance: Advance = lambda rows: None) -
         advance(len(batch))
     if done < len(census):
         raise RunError(f"the {pool.role} shrank while it was read: {done:,} of {len(census):,} records are left")
+
+
+def kept_census(checkpoint: Checkpoint | None, take: Callable[[], Census], advance: Advance) -> Census:
+    """The census as an earlier run took it, or taken now, and kept if it is long."""
+    held = None if checkpoint is None else checkpoint.load("census")
+    if held is not None:
+        arrays: dict[str, Any] = dict(held)
+        facts = orjson.loads(arrays.pop("facts").tobytes())
+        census = Census(**arrays, **facts)
+        advance(census.read)
+        return census
+    census = take()
+    if checkpoint is not None and census.read >= LEAST_ROWS:
+        values = {one.name: getattr(census, one.name) for one in fields(census)}
+        arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+        plain = orjson.dumps({name: value for name, value in values.items() if name not in arrays})
+        checkpoint.keep("census", {**arrays, "facts": np.frombuffer(plain, np.uint8)})
+    return census
+
+
+def encoded_in_parts(
+    engine: Engine,
+    folder: Path,
+    texts: Iterable[Sequence[str]],
+    count: int,
+    encode: Callable[[Any, Sequence[str]], NDArray[np.float32]],
+    context: Any,
+    advance: Advance,
+) -> Vectors:
+    """Encode a stream of texts into .npy files of some rows each; those that are there already are not made again.
+
+    Args:
+      engine: what encodes; its workers must see the folder.
+      folder: of the files, which may hold some of an earlier run on the same texts.
+      texts: batches.
+      count: how many texts there are.
+      encode: from the context and texts to vectors; a text's vector must not depend on its batch.
+      advance: told of rows that are there.
+    """
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{start:012d}.npy" for start in range(0, count, PART_ROWS)]
+    missing = [not path.exists() for path in paths]
+    advance(sum(min(PART_ROWS, count - k * PART_ROWS) for k, gone in enumerate(missing) if not gone))
+
+    def parts() -> Iterator[tuple[Path, list[str]]]:
+        held: list[str] = []
+        done = 0
+        for batch in texts:
+            at = 0
+            while at < len(batch):
+                part = done // PART_ROWS
+                end = min((part + 1) * PART_ROWS, count)
+                some = batch[at : at + end - done]
+                at, done = at + len(some), done + len(some)
+                if missing[part]:
+                    held += some
+                    if done == end:
+                        yield paths[part], held
+                        held = []
+
+    for rows in engine.each("encode", _encode_part, (encode, context), parts()):
+        advance(rows)
+    return Vectors.of(paths)
+
+
+def _encode_part(asked: tuple[Callable[[Any, Sequence[str]], NDArray[np.float32]], Any], item: Any) -> int:
+    """Encode the texts of one file and write it; how many they are."""
+    (encode, context), (path, texts) = asked, item
+    vectors = encode(context, texts)
+    with atomic_file(path) as file:
+        np.save(file, vectors)
+    return len(vectors)
 
 
 def write_vectors(path: Path, blocks: Iterable[NDArray[np.float32]], count: int, dim: int) -> Vectors:

@@ -12,6 +12,7 @@ from tsds.embeddings.encoders import Role
 from tsds.embeddings.shards import remove_shard
 from tsds.embeddings.store import Store
 from tsds.encoding import Embedder
+from tsds.engines import Engine
 from tsds.errors import RunError
 from tsds.records import Pool, TextSpec
 from tsds.stages import Listener, Stages
@@ -27,6 +28,7 @@ def embed(
     *,
     device: str = "auto",
     precision: Any = "float16",
+    engine: Engine | None = None,
     on_error: Any = "fail",
     listener: Listener | None = None,
 ) -> dict[str, Any]:
@@ -35,11 +37,12 @@ def embed(
     Args:
       pool, target: records, as in `tsds.select`; a target may be None.
       out: the store, made if it is not there.
+      engine: what encodes; its workers must see the store. This machine if None.
 
     Raises:
       InputError: on unusable records or an unusable store.
     """
-    stages = Stages(listener)
+    stages = Stages(listener, engine)
     text = text or TextSpec()
     tasks = {} if target is None else dict(target) if isinstance(target, Mapping) else {"target": target}
     with tempfile.TemporaryDirectory(prefix="tsds-") as scratch:
@@ -51,7 +54,7 @@ def embed(
                 census = take_census(records, advance=advance)
             if name == "pool":
                 with stages.stage("fit the encoder", len(census)) as advance:
-                    embedder.fit(texts_of(records, census, advance))
+                    embedder.fit(texts_of(records, census, advance), len(census))
             role: Role = "candidate" if name == "pool" else "target"
             vectors = embedder.vectors(lambda r=records, c=census: texts_of(r, c), len(census), role, f"encode {name}")  # type: ignore[misc]
             counts[name] = {"read": census.read, "texts": len(census), **embedder.latest, "dimensions": vectors.dim}

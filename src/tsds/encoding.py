@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.bandwidth import Bandwidth, from_texts
-from tsds.corpus import Census, texts_of, write_vectors
-from tsds.embeddings.encoders import Encoder, Recalls, Report, Role, Setting, make_encoder
+from tsds.checkpoint import LEAST_ROWS
+from tsds.corpus import Census, encoded_in_parts, texts_of, write_vectors
+from tsds.embeddings.encoders import Encoder, Recalls, Report, Restores, Role, Setting, make_encoder
+from tsds.embeddings.encoders.recipe import Recipe
 from tsds.embeddings.store import Store, default_store
 from tsds.embeddings.transforms import Learned, Transform
 from tsds.embeddings.vectors import Vectors
@@ -67,6 +69,7 @@ class Embedder:
         self.stages, self._scratch, self._files = stages, scratch, 0
         self.spec = spec if isinstance(spec, str) else "python"
         setting = Setting(seed, device, store or default_store(), stages.say)
+        self._setting, self._asked = setting, spec
         self.encoder: Encoder = make_encoder(spec, setting)
         if store is not None and not self.encoder.lasting:
             raise InputError(
@@ -78,11 +81,20 @@ class Embedder:
         self.report = Report()
         self.latest = {"found": 0, "made": 0}  # texts of the latest call that were stored, and that were encoded
 
-    def fit(self, texts: Iterable[Sequence[str]]) -> None:
-        """Let the encoder learn from the pool."""
+    def fit(self, texts: Iterable[Sequence[str]], count: int) -> None:
+        """Let the encoder learn from the pool of so many texts, or take what an earlier run has learned from it."""
+        kept = self.stages.checkpoint if count >= LEAST_ROWS and isinstance(self.encoder, Restores) else None
+        if kept is not None and isinstance(self.encoder, Restores):
+            state = kept.load("encoder")
+            if state is not None:
+                self.encoder.restore(state)
+                self.stages.advance(count)
+                return
         if isinstance(self.encoder, Recalls):
-            self.encoder.remember = self.store is None
+            self.encoder.remember = self.store is None and kept is None
         self.encoder.fit(texts)
+        if kept is not None and isinstance(self.encoder, Restores):
+            kept.keep("encoder", self.encoder.state())
 
     def vectors(self, texts: Texts, count: int, role: Role, name: str, *, fitted: bool = False) -> Vectors:
         """The vectors of texts, [count, d], which may be a file of the scratch folder.
@@ -93,7 +105,13 @@ class Embedder:
         self._files += 1
         if self.store is None:
             with self.stages.stage(name, count) as advance:
-                blocks = None
+                checkpoint, blocks = self.stages.checkpoint, None
+                if checkpoint is not None and count >= LEAST_ROWS:
+                    self.latest = {"found": 0, "made": count}
+                    folder = checkpoint.folder / path.stem
+                    recipe = self._recipe()
+                    encode, context = (_encode_by, (recipe, role)) if recipe else (_encode_here, (self.encoder, role))
+                    return encoded_in_parts(self.stages.engine, folder, texts(), count, encode, context, advance)
                 if fitted and isinstance(self.encoder, Recalls):
                     blocks = self.encoder.recall(advance)
                 if blocks is None:
@@ -112,12 +130,18 @@ class Embedder:
                 if missing >= _MANY:
                     self.stages.say(self._forecast(texts, missing, role))
 
-            stored = space.embed(self.encoder, role, texts, path, advance=advance, begin=begin, say=self.stages.say)
+            stored = space.embed(
+                self.encoder, role, texts, path, engine=self.stages.engine, recipe=self._recipe(),
+                advance=advance, begin=begin, say=self.stages.say,
+            )  # fmt: skip
             if not stored.made:
                 advance(count)
         self.report = self.report.plus(stored.report)
         self.latest = {"found": stored.found, "made": stored.made}
         return stored.vectors
+
+    def _recipe(self) -> Recipe | None:
+        return None if self.stages.engine.here else Recipe.of(self._asked, self._setting, self.encoder)
 
     def array(self, texts: Sequence[str], role: Role, name: str) -> NDArray[Any]:
         """The vectors of a few texts, in memory."""
@@ -164,7 +188,7 @@ def encode_records(
         settings.encoder, settings.seed, settings.device, settings.store, settings.store_precision, scratch, stages
     )
     with stages.stage("fit the encoder", census.used) as advance:
-        embedder.fit(texts_of(records, census, advance))
+        embedder.fit(texts_of(records, census, advance), len(census))
     pool = embedder.vectors(lambda: texts_of(records, census), len(census), "candidate", "encode", fitted=True)
     targets = [
         embedder.array([text for texts in texts_of(*one) for text in texts], "target", "encode the targets")
@@ -192,6 +216,16 @@ def encode_records(
             settings.seed,
         )
     return Encoded(pool, targets, name, bandwidth, notes)
+
+
+def _encode_here(context: tuple[Encoder, Role], texts: Sequence[str]) -> NDArray[np.float32]:
+    encoder, role = context
+    return encoder.encode(texts, role)
+
+
+def _encode_by(context: tuple[Recipe, Role], texts: Sequence[str]) -> NDArray[np.float32]:
+    recipe, role = context
+    return recipe.make().encode(texts, role)
 
 
 def duration(seconds: float) -> str:

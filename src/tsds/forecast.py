@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import orjson
 
 from tsds.embeddings.encoders import Encoder, Setting, make_encoder
@@ -22,22 +21,20 @@ from tsds.embeddings.store import Store, default_store, is_store
 from tsds.embeddings.vectors import Vectors
 from tsds.encoding import duration
 from tsds.inputs import task_sources
+from tsds.memory import BASE_BYTES, ENTRY_BYTES, RECORD_BYTES
 from tsds.methods import method_named
 from tsds.methods.auto import FACTORS, FOLDS, LEAST_TARGETS, MOST_TARGETS, SAMPLINGS
 from tsds.records import Pool, array_files, is_vectors
+from tsds.searching import flops
 from tsds.settings import Settings
 from tsds.strength import Strength
 
 #: Records looked at, and those of them that are encoded.
 _LOOK, _ENCODE, _ENCODE_SLOW, _WARM = 4096, 1024, 200, 8
-#: Bytes a record of the pool takes while it is counted, chosen and sorted; measured on ten million short texts.
-_RECORD_BYTES = 150
-#: The program itself with a block of the pool, and an encoder's tables and sample.
-_BASE_BYTES, _ENCODER_BYTES, _BLOCK_BYTES = 200e6, 200e6, 256 << 20
+#: An encoder's tables and sample, and a block of the pool.
+_ENCODER_BYTES, _BLOCK_BYTES = 200_000_000, 256 << 20
 #: Seconds of a trial on held-out targets, for each target and example wanted (benchmarks/targets.py).
 _TRIAL_SECONDS = 6e-7
-#: Bytes of an entry of the targets' lists, with the work on them.
-_ENTRY_BYTES = 60
 
 
 def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
@@ -67,14 +64,14 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
         size = n * budget.amount / 100
     wide = Strength(size, settings.alpha, settings.scale_or_default, settings.neighbors, settings.effective_size)
     k = min(n, 2 * wide.guess(m))
-    seconds["search"] = n * m * dim * 2 / _flops(dim)
+    seconds["search"] = n * m * dim * 2 / flops(dim)
     method = method_named(settings.method)
     if method.weighs:
-        seconds["density"] = 0.5 * seconds["search"] + n * dim * 128 / _flops(dim)
+        seconds["density"] = 0.5 * seconds["search"] + n * dim * 128 / flops(dim)
     if settings.method == "auto" and m >= LEAST_TARGETS:
         trials = FOLDS * (len(FACTORS) * len(SAMPLINGS) + 1)  # and one with repeats, mostly
         seconds["try settings on held-out targets"] = _TRIAL_SECONDS * trials * min(m, MOST_TARGETS) * size
-    memory = _BASE_BYTES + min(_BLOCK_BYTES, n * dim * 4) * 2 + n * _RECORD_BYTES + m * k * _ENTRY_BYTES
+    memory = BASE_BYTES + min(_BLOCK_BYTES, n * dim * 4) * 2 + n * RECORD_BYTES + m * k * ENTRY_BYTES
     memory += _ENCODER_BYTES if disk else 0
     about = "" if exact else "about "
     lines = [
@@ -152,12 +149,3 @@ def _count(pool: Pool, seen: int) -> tuple[bool, int]:
 def _head(pool: Pool) -> Any:
     for block in pool.shards[0].blocks():
         yield from (record for record in block.parse() if isinstance(record, (dict, str)))
-
-
-def _flops(dim: int) -> float:
-    """Floating-point operations a second of one product like those of the search."""
-    a, b = np.ones((1024, dim), np.float32), np.ones((4096, dim), np.float32)
-    a @ b.T
-    began = time.perf_counter()
-    a @ b.T
-    return 2 * 1024 * 4096 * dim / (time.perf_counter() - began) * 0.6  # the rest goes into keeping the nearest

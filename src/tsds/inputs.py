@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.bandwidth import Bandwidth
-from tsds.corpus import Census, take_census, texts_of
+from tsds.corpus import Census, kept_census, take_census, texts_of
 from tsds.embeddings.scan import scan
 from tsds.embeddings.transforms import Transform
 from tsds.embeddings.vectors import Vectors
@@ -36,6 +37,7 @@ class Candidates:
       largest_norm: of the vectors.
       records: the records; None for an array.
       names: of the files or arrays.
+      digest: of the vectors, copies included.
     """
 
     vectors: Vectors
@@ -43,6 +45,7 @@ class Candidates:
     largest_norm: float
     records: Pool | None
     names: list[str]
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,11 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
             exclude = Guard((batch.texts for batch in unseen.batches()), overlapping=True)
     with stages.stage("read the pool") as advance:
         collapse = settings.copies == "collapse"
-        census = take_census(records, collapse=collapse, exclude=exclude, targets=guard, advance=advance)
+        census = kept_census(
+            stages.checkpoint,
+            lambda: take_census(records, collapse=collapse, exclude=exclude, targets=guard, advance=advance),
+            advance,
+        )
     if settings.embeddings is not None:
         encoder_name, bandwidth, notes = _given_name(settings), None, []
         vectors = _given(settings.embeddings, "pool", census)
@@ -271,12 +278,14 @@ def _distinct(
 ) -> Candidates:
     """Check the vectors and collapse equal ones."""
     with stages.stage("check the vectors", len(vectors)) as advance:
-        seen = scan(vectors, settings.metric, "pool", advance)
+        seen = scan(vectors, settings.metric, "pool", advance, stages.engine)
     if seen.first_copy is not None and settings.copies == "collapse":
         kept = np.flatnonzero(seen.first_copy == np.arange(len(vectors)))
         copies = np.bincount(seen.first_copy, weights=census.copies, minlength=len(vectors))[kept]
         vectors, census = vectors.only(kept), census.only(kept, copies.astype(np.int64))
-    return Candidates(vectors, census, seen.largest_norm, records, names)
+    return Candidates(
+        vectors, census, seen.largest_norm, records, names, hashlib.sha256(seen.keys.tobytes()).hexdigest()
+    )
 
 
 def _given(source: Any, what: str, census: Census) -> Vectors:

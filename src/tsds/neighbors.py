@@ -9,7 +9,9 @@ exact ones.
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,13 +19,17 @@ from numpy.typing import NDArray
 
 from tsds.embeddings.scan import Metric, Progress
 from tsds.embeddings.vectors import Block, Vectors
+from tsds.engines import Engine, LocalEngine, Span
 from tsds.errors import InputError
+from tsds.memory import block_bytes
 from tsds.parallel import map_ordered
 
 Array = NDArray[np.float64]
 
 #: Large blocks: faiss starts a fresh top-k for each, and its cost then vanishes against the products.
 BLOCK_BYTES = 512 << 20
+#: A device streams through so many of them at once, as each begins without a threshold.
+DEVICE_BLOCKS = 16
 #: Rows gathered at once, and differences that stay in a core's cache.
 _TAKE_BYTES = 32 << 20
 _CACHE_BYTES = 1 << 20
@@ -77,11 +83,18 @@ class NeighborSearch:
       targets: [m, d].
       metric: "l2", the Euclidean distance, or "cosine", 1 - cos.
       largest_norm: a bound on the norms of the pool's rows (from its scan); ones under cosine.
+      room: candidates a target that the first pass brings at least, so that it is the only one.
+      engine: what runs the passes over the pool; this machine's threads if None.
+      device: the torch device that they run on; the processor, without torch, if None.
       progress: called with the number of pool rows searched.
 
     Attributes:
       passes: how often the pool was read.
+      exact: whether all that is listed is proven to be the nearest.
     """
+
+    exact = True
+    recall = 1.0
 
     def __init__(
         self,
@@ -90,16 +103,25 @@ class NeighborSearch:
         metric: Metric = "l2",
         *,
         largest_norm: float,
+        room: int = 0,
+        engine: Engine | None = None,
+        device: str | None = None,
         progress: Progress = lambda rows: None,
     ) -> None:
         self.pool, self.metric, self.largest_norm, self.passes = pool, metric, largest_norm, 0
-        self._progress = progress
+        self._room, self._engine, self._progress = room, engine or LocalEngine(), progress
+        self._device = device
         self.targets = unit_rows(np.asarray(targets, dtype=np.float64), metric, exact=True)
         top = float(np.sqrt(np.square(self.targets).sum(axis=1)).max())
         self._error = rounding_bound(pool.dim, top + (1.001 if metric == "cosine" else largest_norm))
         self._squares: NDArray[np.float32] = np.empty((len(targets), 0), np.float32)
         self._indices: NDArray[np.int64] = np.empty((len(targets), 0), np.int64)
         self._last: tuple[int, tuple[NDArray[np.int64], Array]] | None = None  # the lists fetched last
+
+    @property
+    def line(self) -> str:
+        """How the neighbours came about, in words."""
+        return "exact"
 
     @property
     def fetched(self) -> int:
@@ -129,14 +151,14 @@ class NeighborSearch:
         if spare > self.fetched:
             self._search_roomily(spare)
         indices = self._indices[:, :spare]
-        exact = self._exact_squares(indices)
+        exact = np.where(indices < 0, np.inf, self._exact_squares(np.maximum(indices, 0)))
         order = np.argsort(exact, axis=1, kind="stable")  # nearly in order already
         indices, exact = np.take_along_axis(indices, order, 1), np.take_along_axis(exact, order, 1)
         tied = (exact[:, 1:] == exact[:, :-1]).any(axis=1)
         if tied.any():
             order = np.lexsort((indices[tied], exact[tied]), axis=1)
             indices[tied] = np.take_along_axis(indices[tied], order, 1)
-        if spare < n:
+        if spare < n and self.exact:
             # Whatever is not among the first `spare` is at least this far away.
             reach = self._squares[:, spare - 1 : spare].astype(np.float64) - 2 * self._error
             listed = exact < reach
@@ -153,24 +175,18 @@ class NeighborSearch:
 
     def _search_roomily(self, k: int) -> None:
         # Faiss finds a thousand in about the time of a hundred, and another pass would cost all of it again.
-        roomy = min(_ROOMY, _ROOMY_ENTRIES // len(self.targets))
+        roomy = max(min(_ROOMY, _ROOMY_ENTRIES // len(self.targets)), self._room)
         self._search(min(len(self.pool), max(k, 2 * self.fetched, roomy)))
 
     def _search(self, k: int) -> None:
-        import faiss
-
         queries = np.ascontiguousarray(self.targets, dtype=np.float32)
-        squares, indices = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-        for start, block in self.pool.blocks(self.pool.block_rows(BLOCK_BYTES)):
-            rows = np.ascontiguousarray(unit_rows(block, self.metric), dtype=np.float32)
-            near, where = faiss.knn(queries, rows, min(k, len(rows)))
-            squares = np.concatenate([squares, near], axis=1)
-            indices = np.concatenate([indices, where + start], axis=1)
-            if squares.shape[1] > near.shape[1]:  # two ascending runs: a stable sort merges them
-                kept = np.argsort(squares, axis=1, kind="stable")[:, :k]
-                squares, indices = np.take_along_axis(squares, kept, 1), np.take_along_axis(indices, kept, 1)
-            self._progress(len(block))
-        self._squares, self._indices = squares, indices
+        norm = float(np.sqrt(np.square(self.targets).sum(axis=1)).max())
+        largest = max(norm, 1.001 if self.metric == "cosine" else self.largest_norm)
+        asked = _Asked(self.pool, queries, self.metric, k, largest, self._device)
+        rows = self.pool.block_rows(block_bytes(BLOCK_BYTES, self._engine.memory))
+        spans = self.pool.spans(rows if self._device is None else DEVICE_BLOCKS * rows)
+        found = self._engine.fold("search", _nearest_of, _nearer, asked, spans, self._progress)
+        self._squares, self._indices = found.squares, found.indices
         self.passes += 1
 
     def _exact_squares(self, indices: NDArray[np.int64]) -> Array:
@@ -189,6 +205,57 @@ class NeighborSearch:
         for part, squares in map_ordered(chunk, range(0, len(flat), pairs_at_once)):
             out[part] = squares
         return out.reshape(indices.shape)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What every part of a search needs to know."""
+
+    pool: Vectors
+    queries: NDArray[np.float32]
+    metric: Metric
+    k: int
+    largest: float  # norm
+    device: str | None
+
+    @property
+    def identity(self) -> str:
+        """What is asked for."""
+        return f"{self.k} {self.metric} {len(self.pool)} {hashlib.sha256(self.queries.tobytes()).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class _Near:
+    """The nearest candidates of each target in a part of the pool, ascending, [m, k at most]."""
+
+    squares: NDArray[np.float32]
+    indices: NDArray[np.int64]
+    k: int
+
+
+def _nearest_of(asked: _Asked, span: Span) -> _Near:
+    """Search one span of the pool."""
+    if asked.device is not None:
+        from tsds.on_device import Streamed, nearest_on
+
+        streamed = Streamed(asked.pool, asked.metric, asked.largest, asked.device)
+        return _Near(*nearest_on(streamed, asked.queries, asked.k, span), asked.k)
+    import faiss
+
+    squares, indices = np.empty((len(asked.queries), 0), np.float32), np.empty((len(asked.queries), 0), np.int64)
+    for start, block in asked.pool.blocks(span[1] - span[0], span):
+        rows = np.ascontiguousarray(unit_rows(block, asked.metric), dtype=np.float32)
+        squares, where = faiss.knn(asked.queries, rows, min(asked.k, len(rows)))
+        indices = where + start
+    return _Near(squares, indices, asked.k)
+
+
+def _nearer(a: _Near, b: _Near) -> _Near:
+    """The nearest of both; of equals those that come first in the pool."""
+    squares = np.concatenate([a.squares, b.squares], axis=1)
+    indices = np.concatenate([a.indices, b.indices], axis=1)
+    kept = np.argsort(squares, axis=1, kind="stable")[:, : a.k]  # two ascending runs: a stable sort merges them
+    return _Near(np.take_along_axis(squares, kept, 1), np.take_along_axis(indices, kept, 1), a.k)
 
 
 def pair_squares(a: Block, i: NDArray[Any], b: Block, j: NDArray[Any]) -> Array:

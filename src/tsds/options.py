@@ -21,7 +21,9 @@ Sources = Annotated[list[str], Option("--pool", help="Candidates: files, folders
 Targets = Annotated[list[str], Option("--target", help="Examples of the task: FILE, or NAME=FILE for several tasks.")]
 Size = Annotated[str, Option("--size", help="Examples (1000), a share of the pool (1%), or tokens (200k-tokens).")]
 Out = Annotated[Path, Option("--out", help="Folder to write to; refused if it holds a run.")]
-Overwrite = Annotated[bool, Option("--overwrite", help="Replace the run that --out holds.")]
+Place = Annotated[str, Option("--out", help="Folder or address to write to; refused if it holds a run.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace the run that --out holds, or one that was killed.")]
+Resume = Annotated[bool, Option("--resume", help="Go on where a run to --out was killed, if one was.")]
 Format = Annotated[str | None, Option("--format", help="Of the selected records.", show_default="the pool's own")]
 
 Method = Annotated[str, Option("--method", help="How to select; see `tsds methods`.")]
@@ -42,7 +44,19 @@ Transform = Annotated[
     str | None,
     Option("--transform", help="On top of vectors: normalize, whiten, pca:K, target-subspace:K; or several."),
 ]
-Device = Annotated[str, Option("--device", help="Where encoders with a model compute: cpu, cuda or auto.")]
+Device = Annotated[
+    str,
+    Option(
+        "--device", help="Where models and passes over the pool compute: cpu, cuda, or auto: a GPU if there is one."
+    ),
+]
+Engine = Annotated[str, Option("--engine", help="What passes over the pool run on: local, ray, or ray:ADDRESS.")]
+Workers = Annotated[int | None, Option("--workers", help="Cores to work on.", show_default="all")]
+Memory = Annotated[str | None, Option("--memory", help="Of each process: 4G, 500M.", show_default="what there is")]
+Search = Annotated[str, Option("--search", help="Of the neighbours: exact, by an index (ivf, hnsw), or auto.")]
+Index = Annotated[Path | None, Option("--index", help="Folder of indexes.", show_default="the user's cache")]
+IndexOut = Annotated[Path | None, Option("--out", help="Folder of indexes.", show_default="the user's cache")]
+Kind = Annotated[str, Option("--kind", help="ivf, or hnsw: slower to build, quicker for short lists.")]
 Store = Annotated[
     Path | None,
     Option("--store", help="Where vectors are kept and found again.", show_default="the user's cache; hash: none"),

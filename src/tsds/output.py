@@ -1,14 +1,9 @@
-"""The folder of a run: written beside its place and moved there whole, `run.json` last."""
+"""What a run writes: the chosen records, the table of candidates, the page, and run.json."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
-import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -18,52 +13,19 @@ import numpy as np
 import orjson
 
 from tsds.errors import InputError
-from tsds.records import atomic_file
+from tsds.places import RUN
+from tsds.records import atomic_file, file_facts
 from tsds.report.data import facts_of
 from tsds.report.explorer import explorer
 from tsds.report.facts import Facts
 from tsds.report.page import write_page
 from tsds.selection import Selection
+from tsds.settings import Settings
 
-RUN, TABLE, PAGE = "run.json", "selection.parquet", "report.html"
-_PARTIAL = re.compile(r"\.(?P<name>.+)\.tsds-partial-(?P<pid>\d+)")
-
-
-@contextmanager
-def reserved(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A hidden folder beside `folder` to write to; what is in it moves to `folder` at the end, if all went well.
-
-    Raises:
-      InputError: if the folder holds a run already and may not be overwritten, or can't be written.
-    """
-    folder = Path(os.path.abspath(folder))  # noqa: PTH100  (resolve() would follow a link that is the user's)
-    check_vacant(folder, overwrite=overwrite)
-    scratch = folder.parent / f".{folder.name}.tsds-partial-{os.getpid()}"
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        scratch.mkdir()
-        if folder.exists():
-            with atomic_file(folder / ".tsds-probe"):
-                pass
-            (folder / ".tsds-probe").unlink()
-    except OSError as error:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise InputError(f"can't be written: {error.strerror}", path=folder, remedy="choose another --out") from error
-    try:
-        yield scratch
-        check_vacant(folder, overwrite=overwrite)
-        _move(scratch, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def check_vacant(folder: Path, *, overwrite: bool) -> None:
-    """Raise InputError if the folder is a file, or holds a run that may not be overwritten."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError("is a file, not a folder", path=folder, remedy="choose another --out")
-    if (folder / RUN).exists() and not overwrite:
-        raise InputError("holds a run already", path=folder, remedy="choose another --out, or --overwrite")
+#: Settings that say how to work, not what to make of it; and those that are files.
+_NO_MATTER = ("engine", "workers", "memory", "device", "store", "index")
+_FILES = ("exclude", "embeddings", "target_embeddings")
+TABLE, PAGE = "selection.parquet", "report.html"
 
 
 def write_run(selection: Selection, folder: Path, *, format: str | None = None, command: str | None = None) -> Facts:
@@ -146,7 +108,8 @@ def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]
         "certificate": {
             "exact": answer.exact and (note is None or note.exact),
             "plan": answer.certificate,
-            "neighbors": "exact",
+            "neighbors": selection.neighbors,
+            "recall": selection.recall,
             "density": "not used" if note is None else note.line,
         },
         "density": None if note is None else {**asdict(note), "near_duplicates": note.near_duplicates},
@@ -159,6 +122,18 @@ def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]
         },
         "selected": {"name": chosen.name, "bytes": chosen.stat().st_size, "sha256": _sha256(chosen)},
     }
+
+
+def begun_with(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
+    """What a run to be resumed must have had too: the settings that its result depends on, and its input files."""
+    values = {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in _NO_MATTER}
+    sources = {"pool": pool, "target": target, **{name: values[name] for name in _FILES}}
+    files: list[dict[str, Any]] = []
+    for source in sources.values():
+        for one in source.values() if isinstance(source, dict) else [source]:
+            files += [] if one is None else file_facts(one)
+    asked = {name: value if _plain(value) else _described(value) for name, value in values.items()}
+    return {"settings": asked, "files": files}
 
 
 def target_checksums(selection: Selection) -> list[dict[str, str | int]]:
@@ -203,33 +178,3 @@ def _write_vectors(selection: Selection, folder: Path, format: str | None) -> Pa
     with atomic_file(path) as file:
         np.save(file, selection.inputs.candidates.vectors.take(rows), allow_pickle=False)
     return path
-
-
-def _move(scratch: Path, folder: Path) -> None:
-    """Into place: by one rename where the folder is new, else file by file, with run.json gone first and back last."""
-    if not folder.exists():
-        scratch.rename(folder)
-        return
-    (folder / RUN).unlink(missing_ok=True)
-    for stale in folder.glob("selected.*"):
-        stale.unlink()
-    for path in sorted(scratch.iterdir(), key=lambda p: p.name == RUN):
-        path.replace(folder / path.name)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed runs have left of this folder."""
-    for path in folder.parent.glob(f".{folder.name}.tsds-partial-*"):
-        match = _PARTIAL.fullmatch(path.name)
-        if match and match["name"] == folder.name and not _alive(int(match["pid"])):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

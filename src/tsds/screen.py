@@ -153,7 +153,7 @@ class Screen:
         with Progress(*columns, console=self._err, transient=True) as progress:
             yield Bars(progress)
 
-    def selected(self, facts: Facts, out: Path, files: Sequence[str]) -> None:
+    def selected(self, facts: Facts, out: Path | str, files: Sequence[str]) -> None:
         """The summary of a selection and where it lies."""
         if self._json:
             self._write({**facts, "out": str(out), "files": list(files)})

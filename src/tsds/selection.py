@@ -5,6 +5,7 @@ records -> embeddings -> neighbours -> density -> plan -> sample -> selection
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,15 +17,18 @@ from numpy.typing import NDArray
 
 from tsds.bandwidth import Bandwidth, from_candidates
 from tsds.budget import Size
+from tsds.checkpoint import Checkpoint
 from tsds.drawing import Drawn, draw
 from tsds.embeddings.vectors import Rows
 from tsds.errors import BudgetError, InputError
 from tsds.inputs import Inputs, prepare
-from tsds.methods import Answer, Problem, method_named
+from tsds.methods import Answer, Method, Problem, method_named
 from tsds.near_duplicates import stand_ins
 from tsds.neighbors import NeighborSearch
+from tsds.on_device import search_device
 from tsds.records import Record
 from tsds.sampling import Sampling
+from tsds.searching import engine_of, neighbor_search
 from tsds.settings import Settings
 from tsds.stages import Listener, Stage, Stages
 from tsds.strength import Strength
@@ -38,12 +42,19 @@ if TYPE_CHECKING:
 
 
 def run(
-    pool: Any, target: Any, settings: Settings, listener: Listener | None = None, *, reach: float = 1.0
+    pool: Any,
+    target: Any,
+    settings: Settings,
+    listener: Listener | None = None,
+    *,
+    reach: float = 1.0,
+    checkpoint: Checkpoint | None = None,
 ) -> Selection:
     """Select from the pool what serves the target; `tsds.select` documents the settings.
 
     Args:
       reach: how many times the strength that is used the path should extend.
+      checkpoint: where what was done is kept, and taken from.
 
     Raises:
       InputError: on unusable input, or settings that exclude each other.
@@ -51,11 +62,17 @@ def run(
     """
     method = method_named(settings.method)
     settings = settings.with_fixed(method.fixed)
-    stages = Stages(listener)
+    with contextlib.closing(engine_of(settings)) as engine:
+        stages = Stages(listener, engine, checkpoint, search_device(settings.device, settings.engine))
+        return _run(pool, target, settings, method, stages, reach)
+
+
+def _run(pool: Any, target: Any, settings: Settings, method: Method, stages: Stages, reach: float) -> Selection:
     inputs = prepare(pool, target, settings, stages)
     try:
         size = examples_wanted(settings.budget, inputs)
-        search = neighbor_search(inputs, settings, stages)
+        room = method.room(size, len(inputs.targets.mu))
+        search = neighbor_search(inputs, settings, stages, room)
         shared = settings.target_weights == "density"
         bandwidth = choose_bandwidth(settings, inputs, search, stages) if method.weighs or shared else None
         if shared and bandwidth is not None:
@@ -63,9 +80,12 @@ def run(
         problem = problem_of(inputs, settings, size, search, bandwidth, stages, reach)
         with stages.stage("plan"):
             answer = method.select(problem)
+            if not search.exact:
+                certificate = f"{answer.certificate}, among neighbours that are {search.line}"
+                answer = replace(answer, exact=False, certificate=certificate)
         with stages.stage("draw"):
             answer, drawn = drawn_from(answer, problem, settings, method.sampling)
-        selection = Selection(settings, inputs, answer, drawn, size, bandwidth)
+        selection = Selection(settings, inputs, answer, drawn, size, bandwidth, search.line, search.recall)
         if inputs.scratch is not None:  # these vectors are about to go, and the page has a picture of them
             with stages.stage("look around"):
                 selection.picture = selection.surroundings
@@ -147,18 +167,6 @@ def asked_strength(settings: Settings, size: int, reach: float = 1.0) -> Strengt
     return Strength(size, settings.alpha, settings.scale_or_default, settings.neighbors, settings.effective_size, reach)
 
 
-def neighbor_search(inputs: Inputs, settings: Settings, stages: Stages) -> NeighborSearch:
-    """The search of the targets in the pool."""
-    found = inputs.candidates
-    return NeighborSearch(
-        found.vectors,
-        inputs.targets.vectors,
-        settings.metric,
-        largest_norm=found.largest_norm,
-        progress=stages.advance,
-    )
-
-
 def choose_bandwidth(settings: Settings, inputs: Inputs, search: NeighborSearch, stages: Stages) -> Bandwidth:
     """h as given, from edited texts where there are texts and an encoder, else from the distances of candidates."""
     if settings.bandwidth != "auto":
@@ -180,6 +188,8 @@ class Selection:
       drawn: what was drawn from them.
       size: examples wanted.
       bandwidth: of the density; None if the method has none.
+      neighbors: how the targets' neighbours came about.
+      recall: share of them that was found, on a sample; 1 if exact.
       stages: seconds and memory.
       seconds: of the whole run.
       picture: the surroundings, where the vectors they are seen in are gone.
@@ -191,6 +201,8 @@ class Selection:
     drawn: Drawn = field(repr=False)
     size: int
     bandwidth: Bandwidth | None
+    neighbors: str = "exact"
+    recall: float = 1.0
     stages: list[Stage] = field(default_factory=list, repr=False)
     seconds: float = 0.0
     picture: Surroundings | None = field(default=None, repr=False)
@@ -285,18 +297,19 @@ class Selection:
 
         return to_dataset(self.inputs.candidates.records, np.repeat(self.indices, self.counts))
 
-    def save(self, folder: str | Path, *, format: str | None = None, overwrite: bool = False) -> Path:
+    def save(self, folder: str | Path, *, format: str | None = None, overwrite: bool = False) -> str | Path:
         """Write the chosen records, selection.parquet, report.html and run.json to a folder, all or nothing.
 
         Args:
-          folder: made if missing; refused if it holds a run already, unless `overwrite`.
+          folder: made if missing, here or at an address; refused if it holds a run already, unless `overwrite`.
           format: of the chosen records; the pool's own if None.
         """
-        from tsds.output import reserved, write_run
+        from tsds.output import write_run
+        from tsds.places import reserved
 
-        with reserved(Path(folder), overwrite=overwrite) as scratch:
+        with reserved(folder, overwrite=overwrite) as scratch:
             write_run(self, scratch, format=format)
-        return Path(folder)
+        return folder
 
     def report(self, path: str | Path) -> Path:
         """Write the page that shows what was chosen and why."""

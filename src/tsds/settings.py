@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from tsds.budget import Size
 from tsds.embeddings.transforms import Transform
+from tsds.engines.choice import check_engine
 from tsds.errors import InputError
+from tsds.memory import bytes_of
 from tsds.records import TextSpec
 from tsds.sampling import Sampling
 from tsds.suggestions import nearest_name
@@ -23,6 +25,7 @@ _CHOICES = {
     "on_error": ("fail", "skip"),
     "store_precision": ("float16", "float32", "int8"),
     "target_weights": ("uniform", "density"),
+    "search": ("exact", "ivf", "hnsw", "auto"),
 }
 
 
@@ -46,6 +49,11 @@ class Settings:
     encoder: Any = "hash"
     transform: str | None = None
     device: str = "auto"
+    engine: str = "local"
+    workers: int | None = None
+    memory: str | int | None = None
+    search: Literal["exact", "ivf", "hnsw", "auto"] = "exact"
+    index: Path | None = None
     store: Path | None = None
     store_precision: Literal["float16", "float32", "int8"] = "float16"
     sampling: Sampling | None = None
@@ -67,6 +75,9 @@ class Settings:
     def __post_init__(self) -> None:
         Size.parse(self.size)
         Transform.parse(self.transform)
+        check_engine(self.engine)
+        bytes_of(self.memory)
+        self._in_range("workers", self.workers is None or self.workers >= 1, "a whole number, 1 and up")
         for name in _CHOICES:
             check_choice(name, getattr(self, name))
         asked = [name for name in ("alpha", "neighbors", "effective_size") if getattr(self, name) is not None]

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tsds.checkpoint import Checkpoint
+from tsds.engines import Engine, LocalEngine
+from tsds.engines.recorded import RecordedEngine
+
 Advance = Callable[[int], None]
 
 
@@ -51,9 +55,27 @@ def peak_mb() -> float:
 
 
 class Stages:
-    """Records stages; the time of a stage within another counts for the inner one only."""
+    """Records stages; the time of a stage within another counts for the inner one only.
 
-    def __init__(self, listener: Listener | None = None) -> None:
+    Args:
+      listener: told of progress.
+      engine: what runs the passes over the pool in these stages; this machine's threads if None.
+      device: the torch device that they run on; the processor, without torch, if None.
+      checkpoint: where what was done is kept for a run that goes on after this one; nowhere if None.
+    """
+
+    def __init__(
+        self,
+        listener: Listener | None = None,
+        engine: Engine | None = None,
+        checkpoint: Checkpoint | None = None,
+        device: str | None = None,
+    ) -> None:
+        self.device = device
+        self.engine = engine or LocalEngine()
+        self.checkpoint = checkpoint
+        if checkpoint is not None:
+            self.engine = RecordedEngine(self.engine, checkpoint)
         self.records: dict[str, Stage] = {}
         self.began = time.perf_counter()
         self._listener = listener

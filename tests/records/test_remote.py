@@ -132,3 +132,48 @@ def test_a_transfer_cut_short_leaves_nothing(memory: Any) -> None:
 )
 def test_addresses_are_told_from_texts(text: str, remote: bool) -> None:
     assert is_remote(text) == remote
+
+
+def test_a_run_is_written_elsewhere_whole(tmp_path: Path, memory: Any) -> None:
+    chosen = tsds.select(_parts(tmp_path), texts(5, seed=1), size=20)
+    chosen.save(tmp_path / "here")
+    chosen.save("memory://runs/one")
+    names = {path.name for path in (tmp_path / "here").iterdir()}
+    assert {path.rpartition("/")[2] for path in memory.find("/runs/one")} == names
+    for name in ("selected.jsonl", "selection.parquet"):
+        assert memory.cat(f"/runs/one/{name}") == (tmp_path / "here" / name).read_bytes()
+    with pytest.raises(InputError, match="memory://runs/one: holds a run already"):
+        chosen.save("memory://runs/one")
+    memory.pipe("/runs/one/selected.csv", b"of an earlier run in another format")
+    chosen.save("memory://runs/one", overwrite=True)
+    assert {path.rpartition("/")[2] for path in memory.find("/runs/one")} == names
+
+
+def test_a_run_that_fails_elsewhere_leaves_no_run(tmp_path: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection breaks at the third file: what is there is no run, as run.json comes last."""
+    chosen = tsds.select(_parts(tmp_path), texts(5, seed=1), size=20)
+    put, count = type(memory).put_file, []
+
+    def breaks(self: Any, path: str, to: str, **more: Any) -> None:
+        count.append(to)
+        if len(count) == 3:
+            raise OSError("connection lost")
+        put(self, path, to, **more)
+
+    monkeypatch.setattr(type(memory), "put_file", breaks)
+    with pytest.raises(InputError, match="can't be written: connection lost"):
+        chosen.save("memory://runs/two")
+    assert not memory.exists("/runs/two/run.json")
+
+
+def test_the_command_writes_to_an_address(tmp_path: Path) -> None:
+    pool, target = _parts(tmp_path), write_jsonl(tmp_path / "t.jsonl", [{"text": t} for t in texts(5, seed=1)])
+    arguments = ["select", "--pool", *pool, "--target", target, "--size", "20", "--out", f"file://{tmp_path}/out"]
+    done = command(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "run.json").is_file()
+    again = command(*arguments)
+    assert again.returncode == 2
+    assert "holds a run already" in again.stderr
+    wrong = command(*arguments[:-1], "nowhere://bucket/out")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)

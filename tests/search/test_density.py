@@ -10,8 +10,8 @@ import pytest
 from tests.search.data import clustered, cut, real
 from tests.shared import needs_shared
 from tests.truth import brute_force
-from tsds import density
-from tsds.density import DensitySearch, kernel_density
+from tsds.density import WANTED_RECALL, DensitySearch, kernel_density
+from tsds.density import search as density
 from tsds.embeddings.vectors import Vectors
 
 
@@ -60,7 +60,7 @@ def test_a_cluster_larger_than_any_list_does_not_saturate() -> None:
 @pytest.mark.parametrize("shards", [1, 2, 7])
 def test_any_shards_give_the_same_bits(shards: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(density, "BLOCK_BYTES", 900 * 4 * 48)
-    monkeypatch.setattr(density, "_PART_ROWS", 2000)
+    monkeypatch.setattr(density, "PART_ROWS", 2000)
     pool, rows = clustered(6000, 48), np.arange(0, 6000, 13)
     for margin in (1.0, 0.5):
         whole = DensitySearch(Vectors.of(pool), None, 0.4, largest_norm=1.001).search(rows, margin)
@@ -97,7 +97,7 @@ def test_margins_widen_until_recall_is_high_enough(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(density, "MARGINS", (1.0, 0.05, 0.0))
     search = DensitySearch(Vectors.of(pool), None, 0.9, largest_norm=1.001)
     found = kernel_density(search, rows, budget=1)
-    assert found.recall >= density.WANTED_RECALL
+    assert found.recall >= WANTED_RECALL
     np.testing.assert_allclose(found.rho, brute_force.density(pool, rows, 0.9, "l2"), rtol=2e-2)
 
 

@@ -10,6 +10,8 @@ import pytest
 import tsds
 from tests.command.run import texts, write_jsonl
 from tests.search.data import clustered
+from tsds.errors import InputError
+from tsds.memory import block_bytes
 
 POOL = texts(300)
 TARGET = texts(20, seed=1)[::4]
@@ -149,3 +151,20 @@ def test_nothing_of_the_run_is_left_in_the_temporary_folder(monkeypatch: pytest.
     with pytest.raises(tsds.InputError):
         tsds.select(POOL, TARGET, size=10, neighbors=299)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("asked", "said"), [("lots", "4G, 500M"), ("0", "4G, 500M"), ("100M", "about 0.")])
+def test_memory_that_is_none_or_too_little_is_one_line(asked: str, said: str) -> None:
+    pool, targets = clustered(2000, 16), clustered(10, 16, seed=1)
+    with pytest.raises(InputError, match=said):
+        tsds.select(pool, targets, size=20, memory=asked)
+
+
+def test_less_memory_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, targets = clustered(6000, 32), clustered(40, 32, seed=1)
+    whole = tsds.select(pool, targets, size=100, bandwidth=0.2)
+    assert (block_bytes(512 << 20, None), block_bytes(512 << 20, 800_000_000)) == (512 << 20, 100_000_000)
+    monkeypatch.setattr("tsds.neighbors.block_bytes", lambda wanted, allowed: allowed // 5000)  # 15 blocks
+    small = tsds.select(pool, targets, size=100, bandwidth=0.2, memory="300M")
+    assert whole.indices.tobytes() == small.indices.tobytes()
+    assert whole.probabilities.tobytes() == small.probabilities.tobytes()

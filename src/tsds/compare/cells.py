@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tsds.bandwidth import Bandwidth
 from tsds.compare.measures import measure, overlap
+from tsds.engines import Engine
 from tsds.errors import InputError
 from tsds.inputs import Inputs
 from tsds.methods import Answer, Problem, method_named
@@ -126,6 +127,7 @@ class Bench:
       size: examples wanted.
       search: of all targets.
       bandwidth: of all methods that have none of their own.
+      engine: what passes over the pool run on.
     """
 
     inputs: Inputs
@@ -133,6 +135,7 @@ class Bench:
     size: int
     search: NeighborSearch
     bandwidth: Bandwidth
+    engine: Engine
 
     def __post_init__(self) -> None:
         self._shared: dict[str, Any] = {}
@@ -181,7 +184,7 @@ class Bench:
     def _problem(self, settings: Settings, search: NeighborSearch, seen: NDArray[np.int64]) -> Problem:
         asked = settings.bandwidth
         bandwidth = self.bandwidth if asked == "auto" else Bandwidth(float(asked), "as asked")
-        whole = problem_of(self.inputs, settings, self.size, search, bandwidth, Stages())
+        whole = problem_of(self.inputs, settings, self.size, search, bandwidth, Stages(engine=self.engine))
         mu = whole.mu[seen]
         return replace(
             whole,

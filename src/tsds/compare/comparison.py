@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,7 +15,9 @@ from tsds.compare.measures import MEASURES
 from tsds.compare.statistics import Interval
 from tsds.errors import InputError
 from tsds.inputs import prepare
-from tsds.selection import choose_bandwidth, examples_wanted, neighbor_search
+from tsds.on_device import search_device
+from tsds.searching import engine_of, neighbor_search
+from tsds.selection import choose_bandwidth, examples_wanted
 from tsds.settings import Settings
 from tsds.stages import Listener, Stages
 from tsds.target_weights import shared_by_density
@@ -130,9 +133,11 @@ def compare(
     contenders = [Contender.parse(name, settings) for name in names]
     if folds < 2 or draws < 1:
         raise InputError(f"{folds} folds and {draws} draws", remedy="two folds and one draw at least")
-    stages = Stages(listener)
-    inputs = prepare(pool, target, settings, stages)
-    try:
+    with contextlib.ExitStack() as stack:
+        engine = stack.enter_context(contextlib.closing(engine_of(settings)))
+        stages = Stages(listener, engine, device=search_device(settings.device, settings.engine))
+        inputs = prepare(pool, target, settings, stages)
+        stack.callback(inputs.close)
         m = len(inputs.targets.mu)
         if m < folds:
             raise InputError(f"{m} targets can't be split into {folds} folds", remedy="fewer --folds or more targets")
@@ -143,7 +148,7 @@ def compare(
         bandwidth = choose_bandwidth(settings, inputs, search, stages)
         if settings.target_weights == "density":
             inputs.targets = shared_by_density(inputs.targets, bandwidth.value, settings.metric)
-        bench = Bench(inputs, settings, size, search, bandwidth)
+        bench = Bench(inputs, settings, size, search, bandwidth, engine)
         known = {(cell.contender, cell.draw, cell.fold): cell for cell in done}
         cells = []
         with stages.stage("compare", len(contenders) * folds * draws) as advance:
@@ -157,6 +162,4 @@ def compare(
                             on_cell(cell)
                         cells.append(cell)
                         advance(1)
-    finally:
-        inputs.close()
     return Comparison(names, cells, size, folds, draws, bench.bandwidth)

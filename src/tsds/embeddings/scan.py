@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.embeddings.vectors import Block, Rows, Vectors
+from tsds.engines import Engine, LocalEngine, Span
 from tsds.errors import InputError
 from tsds.parallel import map_ordered
 
@@ -18,6 +19,7 @@ Metric = Literal["l2", "cosine"]
 Progress = Callable[[int], None]  # rows done since the last call
 
 BLOCK_BYTES = 64 << 20
+_SPAN_ROWS = 1 << 19
 #: Places of a row, evenly spread, that are hashed at first sight: real vectors that differ differ in these.
 _KEY_WORDS = 8
 
@@ -29,20 +31,65 @@ class Scan:
     Attributes:
       largest_norm: the largest Euclidean norm of a row.
       first_copy: [n], for each row the first row with equal bytes (itself, if it is that); None if all differ.
+      keys: [n], of some bytes of each row; equal rows have equal keys.
     """
 
     largest_norm: float
     first_copy: Rows | None
+    keys: NDArray[np.uint64]
 
 
-def scan(vectors: Vectors, metric: Metric, name: str, progress: Progress = lambda rows: None) -> Scan:
+@dataclass(frozen=True)
+class _Asked:
+    """What every part of the fold needs to know."""
+
+    vectors: Vectors
+    metric: Metric
+    name: str
+
+    @property
+    def identity(self) -> str:
+        """What is asked for."""
+        return f"{self.name} {self.metric} {len(self.vectors)}"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A part of the pool looked at."""
+
+    largest_square: float
+    keys: NDArray[np.uint64]  # of each row
+
+
+def scan(
+    vectors: Vectors,
+    metric: Metric,
+    name: str,
+    progress: Progress = lambda rows: None,
+    engine: Engine | None = None,
+) -> Scan:
     """Check every row and find exact copies, in one pass.
 
     Raises:
       InputError: naming the row, if it holds NaN or infinity, or is zero under cosine.
     """
+    rows = vectors.block_rows(BLOCK_BYTES)
+    spans = vectors.spans(_SPAN_ROWS, rows)
+    seen = (engine or LocalEngine()).fold(
+        f"check the {name}", _look, _both, _Asked(vectors, metric, name), spans, progress
+    )
+    return Scan(float(np.sqrt(seen.largest_square)), _first_copies(vectors, seen.keys), seen.keys)
 
-    def look(item: tuple[int, Block]) -> tuple[float, NDArray[np.uint64], int]:
+
+def _both(a: _Seen, b: _Seen) -> _Seen:
+    return _Seen(max(a.largest_square, b.largest_square), np.concatenate([a.keys, b.keys]))
+
+
+def _look(asked: _Asked, span: Span) -> _Seen:
+    """Look at every row of a span."""
+    vectors, metric, name = asked.vectors, asked.metric, asked.name
+
+    def look(item: tuple[int, Block]) -> tuple[float, NDArray[np.uint64]]:
         start, block = item
         squares = np.einsum("ij,ij->i", block, block, dtype=np.float32 if block.dtype != np.float64 else np.float64)
         if not np.isfinite(squares).all():
@@ -54,14 +101,13 @@ def scan(vectors: Vectors, metric: Metric, name: str, progress: Progress = lambd
                 path, row = vectors.place(start + int(zero[0]))
                 remedy = "drop it or use --metric l2"
                 raise InputError("is a zero vector, which has no cosine", path=path or name, row=row, remedy=remedy)
-        return float(squares.max(initial=0.0)), _keys(block), len(block)
+        return float(squares.max(initial=0.0)), _keys(block)
 
-    largest, keys = 0.0, []
-    for most, key, rows in map_ordered(look, vectors.blocks(vectors.block_rows(BLOCK_BYTES))):
-        largest = max(largest, most)
-        keys.append(key)
-        progress(rows)
-    return Scan(float(np.sqrt(largest)), _first_copies(vectors, np.concatenate(keys)))
+    found = list(map_ordered(look, vectors.blocks(vectors.block_rows(BLOCK_BYTES), span)))
+    return _Seen(
+        max((most for most, _ in found), default=0.0),
+        np.concatenate([key for _, key in found] or [np.empty(0, np.uint64)]),
+    )
 
 
 def _exact_squares(block: Block, start: int, vectors: Vectors, name: str) -> NDArray[np.float64]:

@@ -21,9 +21,11 @@ import hashlib
 import os
 import shutil
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,7 @@ import orjson
 from numpy.typing import NDArray
 
 from tsds.embeddings.encoders import Advance, Encoder, Report, Role, Say, ignore
+from tsds.embeddings.encoders.recipe import Recipe
 from tsds.embeddings.lookup import Index, gathered, overlap, text_keys
 from tsds.embeddings.shards import (
     Entry,
@@ -44,6 +47,7 @@ from tsds.embeddings.shards import (
     write_shard,
 )
 from tsds.embeddings.vectors import Vectors
+from tsds.engines import Engine
 from tsds.errors import InputError, RunError
 from tsds.records import atomic_file, user_cache
 
@@ -52,6 +56,8 @@ _LOCK = ".lock"
 #: A shard is as large as this, and no longer than that: what a killed run has to do again.
 _SHARD_BYTES, _SHARD_ROWS = 32 << 20, 4096
 Batches = Callable[[], Iterable[Sequence[str]]]  # starts a pass over the texts
+_Cut = tuple[Keys, list[str], bool]  # keys, their texts, and whether to wait for a run that is at them
+Made = Callable[[Iterable[_Cut]], Iterator[bool]]
 
 
 def default_store() -> Path:
@@ -153,6 +159,8 @@ class Space:
         batches: Batches,
         scratch: Path,
         *,
+        engine: Engine | None = None,
+        recipe: Recipe | None = None,
         advance: Advance = ignore,
         begin: Callable[[int], None] = ignore,
         say: Say = ignore,
@@ -164,6 +172,8 @@ class Space:
           role: whose texts these are.
           batches: starts a pass over the texts, which must be the same each time.
           scratch: a .npy file to write, if the texts come in another order than they are stored in.
+          engine: what encodes; its workers must see the store. This process if None.
+          recipe: of the encoder, for the engine; this process encodes if it has none.
           advance: told the number of texts encoded.
           begin: told, before the first is encoded, how many are missing.
           say: told of damage that was found.
@@ -178,7 +188,11 @@ class Space:
         found = len(np.unique(keys[index.shard >= 0, 0]))
         if len(wanted):
             begin(len(wanted))
-            self._add(encoder, role, batches, wanted, advance)
+            if engine is None or engine.here or recipe is None:
+                made = partial(self._made_here, encoder, role, advance)
+            else:
+                made = partial(self._made_by, engine, recipe, role, advance)
+            self._add(encoder, batches, wanted, made)
             index = self._index(keys, say)
             if (index.shard < 0).any():
                 raise RunError(f"{self.folder}: texts that were just stored are gone; does another run clean up?")
@@ -244,32 +258,55 @@ class Space:
                 parts.append(held)
         return Index.of(keys, entries, parts)
 
-    def _add(self, encoder: Encoder, role: Role, batches: Batches, wanted: Keys, advance: Advance) -> None:
+    def _add(self, encoder: Encoder, batches: Batches, wanted: Keys, made: Made) -> None:
         """Encode the texts of these keys, shard by shard; shards that another run is at come last."""
         rows = max(1, min(_SHARD_ROWS, _SHARD_BYTES // (4 * encoder.dim)))
         cuts = [wanted[start : start + rows] for start in range(0, len(wanted), rows)]
         waits = False
         while cuts:
-            later = []
-            for cut, texts in gathered(batches(), cuts, encoder.chats):
-                name = shard_name(cut)
-                with self._lock(name, waits) as mine:
-                    if not mine:
-                        later.append(cut)
-                    elif read_entry(self.folder / f"{name}.json") is None:
-                        before, began = encoder.report, time.perf_counter()
-                        encoder.report = Report()
-                        vectors = encoder.encode(texts, role, advance)
-                        facts = encoder.report
-                        encoder.report = before.plus(facts)
-                        write_shard(
-                            self.folder, cut, vectors, self.dtype,
-                            truncated=facts.truncated, unfit=facts.unfit,
-                            seconds=round(time.perf_counter() - began, 3),
-                        )  # fmt: skip
-                    else:
-                        advance(len(cut))
-            cuts, waits = later, True
+            items = ((cut, texts, waits) for cut, texts in gathered(batches(), cuts, encoder.chats))
+            cuts = [cut for cut, done in zip(cuts, made(items), strict=False) if not done]
+            waits = True
+
+    def _made_here(self, encoder: Encoder, role: Role, advance: Advance, items: Iterable[_Cut]) -> Iterator[bool]:
+        return (self.make_shard(encoder, role, item, advance) for item in items)
+
+    def _made_by(
+        self, engine: Engine, recipe: Recipe, role: Role, advance: Advance, items: Iterable[_Cut]
+    ) -> Iterator[bool]:
+        sizes: deque[int] = deque()
+
+        def counted() -> Iterator[_Cut]:
+            for item in items:
+                sizes.append(len(item[0]))
+                yield item
+
+        for done in engine.each("encode", _make_shard, (self, recipe, role), counted()):
+            size = sizes.popleft()
+            if done:
+                advance(size)
+            yield done
+
+    def make_shard(self, encoder: Encoder, role: Role, item: _Cut, advance: Advance = ignore) -> bool:
+        """Encode and store the texts of some keys unless they are there; False if another run is at it."""
+        cut, texts, waits = item
+        name = shard_name(cut)
+        with self._lock(name, waits) as mine:
+            if not mine:
+                return False
+            if read_entry(self.folder / f"{name}.json") is not None:
+                advance(len(cut))
+                return True
+            before, began = encoder.report, time.perf_counter()
+            encoder.report = Report()
+            vectors = encoder.encode(texts, role, advance)
+            facts = encoder.report
+            encoder.report = before.plus(facts)
+            write_shard(
+                self.folder, cut, vectors, self.dtype,
+                truncated=facts.truncated, unfit=facts.unfit, seconds=round(time.perf_counter() - began, 3),
+            )  # fmt: skip
+            return True
 
     @contextmanager
     def _lock(self, name: str, waits: bool) -> Iterator[bool]:
@@ -290,3 +327,9 @@ class Space:
             except OSError:  # a folder without locks: both runs do the work, and write the same
                 pass
             yield True
+
+
+def _make_shard(context: tuple[Space, Recipe, Role], item: _Cut) -> bool:
+    """Encode and store the texts of some keys, wherever this runs."""
+    space, recipe, role = context
+    return space.make_shard(recipe.make(), role, item)

@@ -179,11 +179,17 @@ class Vectors:
         """How many rows of float32 make a block of so many bytes."""
         return max(1, block_bytes // (4 * self.dim))
 
-    def blocks(self, rows: int) -> Iterator[tuple[int, Block]]:
-        """Consecutive blocks of at most `rows` rows, each with the position of its first row among the kept ones."""
-        seen = 0
-        for start in range(0, self.stored, rows):
-            stop = min(start + rows, self.stored)
+    def blocks(self, rows: int, span: tuple[int, int] | None = None) -> Iterator[tuple[int, Block]]:
+        """Consecutive blocks of at most `rows` rows, each with the position of its first row among the kept ones.
+
+        Args:
+          rows: of a block.
+          span: the stored rows to see, start and end; all if None.
+        """
+        first, last = span or (0, self.stored)
+        seen = first if self._kept is None else int(np.searchsorted(self._kept, first))
+        for start in range(first, last, rows):
+            stop = min(start + rows, last)
             block = self._read(start, stop)
             if self._kept is not None:
                 low, high = np.searchsorted(self._kept, [start, stop])
@@ -192,6 +198,11 @@ class Vectors:
             if len(block):
                 yield seen, block
             seen += len(block)
+
+    def spans(self, rows: int, of: int = 1) -> list[tuple[int, int]]:
+        """The stored rows cut into spans of about `rows` rows, a whole number of blocks of `of` rows each."""
+        step = -(-rows // of) * of
+        return [(start, min(start + step, self.stored)) for start in range(0, self.stored, step)]
 
     def take(self, rows: Rows) -> Block:
         """The vectors at these positions, in any order: [len(rows), d]."""

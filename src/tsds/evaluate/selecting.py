@@ -21,7 +21,8 @@ from tsds.inputs import prepare
 from tsds.leakage import Guard, digests
 from tsds.records import Pool, atomic_file
 from tsds.records.dialogue import turns_of
-from tsds.selection import choose_bandwidth, examples_wanted, neighbor_search
+from tsds.searching import neighbor_search
+from tsds.selection import choose_bandwidth, examples_wanted
 from tsds.settings import Settings
 from tsds.stages import Stages
 
@@ -83,7 +84,7 @@ class Selector:
         except BaseException:
             self._inputs.close()
             raise
-        self._bench = Bench(self._inputs, settings, 1, search, bandwidth)
+        self._bench = Bench(self._inputs, settings, 1, search, bandwidth, stages.engine)
         self._seconds = stages.seconds - began
         self._guard = Guard([list(tests)], overlapping=True)
         self._searches: dict[int, tuple[Any, float]] = {}

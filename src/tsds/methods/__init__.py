@@ -35,6 +35,7 @@ class Method:
       select: the method.
       weighs: whether it uses the density, and with it a bandwidth.
       sampling: where the user asks for none.
+      room: from the size and the number of targets, how many candidates a target it will list; 0 if it can't tell.
       fixed: settings that are part of the method; to ask for another value is an error.
     """
 
@@ -42,12 +43,17 @@ class Method:
     select: Callable[[Problem], Answer]
     weighs: bool = False
     sampling: Sampling = "systematic"
+    room: Callable[[int, int], int] = lambda size, targets: 0
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
 METHODS: dict[str, Method] = {
     "auto": Method(
-        "balanced, with the strength and the sampling that serve held-out targets best", auto.select, True, "shares"
+        "balanced, with the strength and the sampling that serve held-out targets best",
+        auto.select,
+        True,
+        "shares",
+        auto.room,
     ),
     "balanced": Method(
         "optimal transport in which no candidate counts for more than one example, so that hubs collect nothing",

@@ -39,6 +39,11 @@ REPEATS, LEAST_GAIN = (2, 4), 0.01
 LEAST_TARGETS, MOST_TARGETS, MOST_CHOSEN = 10, 300, 1000
 
 
+def room(size: int, targets: int) -> int:
+    """How many candidates a target are listed for all that is tried."""
+    return int(2 * default_neighbors(size, targets) * max(FACTORS)) + 64
+
+
 def select(problem: Problem) -> Answer:
     """A balanced plan with the settings that serve held-out targets best."""
     weights = KernelWeights.of(problem)
@@ -78,7 +83,7 @@ def try_settings(problem: Problem, weights: KernelWeights) -> list[Trial]:
     fold = _folds(search.targets, rng)
     samplings = SAMPLINGS if problem.sampling is None else (problem.sampling,)
     default = default_neighbors(problem.size, len(problem.mu))
-    listed = search.fetch(int(2 * default * max(FACTORS)) + 64)[0]  # once, for all folds
+    listed = search.fetch(room(problem.size, m))[0]  # once, for all folds
     near = listed[:, : int(2 * default) + 64]
     known = _Known.of(problem, weights, np.unique(near[near >= 0]))
     settings = [(default * factor, sampling) for factor in FACTORS for sampling in samplings]

@@ -73,6 +73,8 @@ class KernelWeights:
                         problem.bandwidth,
                         problem.metric,
                         largest_norm=problem.largest_norm,
+                        engine=problem.stages.engine,
+                        device=problem.stages.device,
                         seed=problem.seed,
                     )
                 found = kernel_density(self._search, rows, budget=self._budget, progress=advance)

@@ -6,15 +6,16 @@ from tsds.records.dialogue import Dialogue, Turn
 from tsds.records.files import atomic_file, user_cache
 from tsds.records.formats import FORMATS, Format
 from tsds.records.pool import Pool
-from tsds.records.remote import is_remote
+from tsds.records.remote import Elsewhere, is_remote
 from tsds.records.shards import Shard
-from tsds.records.sources import Sources, array_files, is_vectors, not_here
+from tsds.records.sources import Sources, array_files, file_facts, is_vectors, not_here
 from tsds.records.text import FOUND, TextSpec
 
 __all__ = [
     "FORMATS",
     "FOUND",
     "Dialogue",
+    "Elsewhere",
     "Format",
     "Pool",
     "Record",
@@ -26,6 +27,7 @@ __all__ = [
     "Turn",
     "array_files",
     "atomic_file",
+    "file_facts",
     "is_remote",
     "is_vectors",
     "not_here",

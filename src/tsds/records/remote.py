@@ -9,7 +9,8 @@ from __future__ import annotations
 import glob
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,5 +138,67 @@ def _remote_file(system: Any, protocol: str, path: str) -> RemoteFile:
 def _unreadable(address: str, error: OSError) -> InputError:
     if isinstance(error, FileNotFoundError):
         return InputError("no such file", path=address, remedy="check the address")
-    why = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-    return InputError(f"can't be read: {why}", path=address, remedy="check the address and your credentials")
+    return InputError(f"can't be read: {_reason(error)}", path=address, remedy="check the address and your credentials")
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a driver says."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+class Elsewhere:
+    """A folder elsewhere, to write files to.
+
+    Args:
+      address: with its protocol.
+
+    Raises:
+      InputError: if there is no such kind of place.
+      MissingExtra: if fsspec is not installed.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            import fsspec
+        except ImportError:
+            raise MissingExtra(f"writing to {address}", "remote") from None
+        self.address = address.rstrip("/")
+        try:
+            self._system, self._path = fsspec.core.url_to_fs(self.address)
+        except (ImportError, ValueError) as error:
+            driver = _DRIVERS.get(address.partition("://")[0])
+            remedy = f"pip install {driver}" if driver else "see fsspec's documentation"
+            raise InputError(str(error), path=address, remedy=remedy) from error
+
+    def holds(self, name: str) -> bool:
+        """Whether a file of that name is there."""
+        with self._trying("can't be read"):
+            return bool(self._system.exists(f"{self._path}/{name}"))
+
+    def check_writable(self) -> None:
+        """Raise InputError unless a file can be put there: better before the work than after it."""
+        with self._trying("can't be written"):
+            self._system.makedirs(self._path, exist_ok=True)
+            self._system.pipe_file(f"{self._path}/.tsds-probe", b"tsds")
+            self._system.rm_file(f"{self._path}/.tsds-probe")
+
+    def put(self, path: Path) -> None:
+        """Copy a file there, under its own name."""
+        with self._trying("can't be written"):
+            self._system.put_file(str(path), f"{self._path}/{path.name}")
+
+    def remove(self, patterns: list[str]) -> None:
+        """Remove the files whose names are like these."""
+        with self._trying("can't be written"):
+            for pattern in patterns:
+                for found in self._system.glob(f"{self._path}/{pattern}"):
+                    self._system.rm_file(found)
+
+    @contextmanager
+    def _trying(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, NotImplementedError, ValueError) as error:
+            why = f"{what}: {_reason(error)}"
+            raise InputError(why, path=self.address, remedy="check the address and your credentials") from error

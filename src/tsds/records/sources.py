@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -73,6 +74,24 @@ def array_files(sources: Sources) -> list[Path] | None:
         return None
     paths = _as_paths(sources, "source")
     return None if paths is None else _files(paths)
+
+
+def file_facts(sources: Sources) -> list[dict[str, Any]]:
+    """Name, size and time of change of the files of these sources, wherever they are; nothing is read or fetched."""
+    facts = []
+    for one in _as_paths(sources, "source") or []:
+        if is_remote(one):
+            for file in remote_files(one):
+                facts.append({"name": file.address, "bytes": file.size, "changed": file.local.parent.name})
+            continue
+        for path in _files([one]):
+            if path == _STDIN:  # it can't be read twice, so it is never the same
+                facts.append({"name": "standard input", "bytes": None, "changed": time.time_ns()})
+                continue
+            held = path if path.exists() else Path(str(path).rpartition(":")[0])  # FILE.parquet:COLUMN
+            about = held.stat()
+            facts.append({"name": str(path), "bytes": about.st_size, "changed": about.st_mtime_ns})
+    return facts
 
 
 def not_here(sources: Sources) -> list[RemoteFile]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tsds.embeddings.encoders.hashing import HashEncoder
-from tsds.embeddings.encoders.protocol import Advance, Encoder, Recalls, Report, Role, Say, Setting, ignore
+from tsds.embeddings.encoders.protocol import Advance, Encoder, Recalls, Report, Restores, Role, Say, Setting, ignore
 from tsds.embeddings.encoders.spec import split_model
 from tsds.errors import InputError
 from tsds.suggestions import nearest_name
@@ -19,6 +19,7 @@ __all__ = [
     "EncoderEntry",
     "Recalls",
     "Report",
+    "Restores",
     "Role",
     "Say",
     "Setting",

@@ -14,13 +14,13 @@ import os
 import threading
 import unicodedata
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,6 +154,16 @@ class HashEncoder:
                 yield part
                 self.report.texts += len(part)
                 advance(len(part))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The rows of the table that buckets have, and the table."""
+        if self._column is None:
+            raise ValueError("HashEncoder.state before fit: there is none")
+        return {"column": self._column, "table": self._table}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Be as if fitted on what gave that state."""
+        self._column, self._table = state["column"], state["table"]
 
     def fingerprint(self, role: Role = "candidate") -> str:
         """Identifies the vectors: name, settings, code version, and the fitted state."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,17 @@ class Recalls(Protocol):
 
     def recall(self, advance: Advance = ignore) -> Iterator[NDArray[np.float32]] | None:
         """Blocks of vectors in the order of the texts, once; None where there were too many to remember."""
+
+
+@runtime_checkable
+class Restores(Protocol):
+    """An encoder whose fitted state is a few arrays."""
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What it has learned."""
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Be as if fitted on what gave that state."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,120 @@
+"""Nearest neighbours by an index: quick, and how much of the truth they are is measured in every run.
+
+The index proposes, the pool's own vectors decide the order. Before it is used, exact lists of a sample of the targets
+are computed by brute force; the search is widened until it finds enough of them, and what it found is reported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.embeddings.scan import Metric, Progress
+from tsds.embeddings.vectors import Block, Vectors
+from tsds.engines import Engine
+from tsds.index import Index
+from tsds.neighbors import NeighborSearch
+
+#: Targets whose exact lists are computed, and the length of these at most.
+SAMPLED, LENGTH = 32, 1000
+WANTED_RECALL = 0.99
+#: The first width of the search: a share of the lists, or candidates of the graph a neighbour wanted; it doubles.
+_FIRST_SHARE, _FIRST_WIDTH = 1 / 64, 2
+
+
+class IndexedSearch(NeighborSearch):
+    """As NeighborSearch, with an index that proposes.
+
+    Args:
+      index: of the pool.
+      seed: of the sample of targets that recall is measured on.
+      pool, targets, metric, largest_norm, engine, progress, room: as for NeighborSearch.
+
+    Attributes:
+      recall: share of the sampled targets' exact neighbours that were found; 1 before any search.
+      width: lists looked at for each target, or candidates of the graph.
+    """
+
+    exact = False
+
+    def __init__(
+        self,
+        pool: Vectors,
+        targets: Block,
+        metric: Metric,
+        index: Index,
+        *,
+        largest_norm: float,
+        room: int = 0,
+        seed: int = 0,
+        engine: Engine | None = None,
+        progress: Progress = lambda rows: None,
+    ) -> None:
+        super().__init__(pool, targets, metric, largest_norm=largest_norm, room=room, engine=engine, progress=progress)
+        self.index, self.recall, self.width = index, 1.0, 0
+        self._seed = seed
+        self._opened: Any = None
+        self._checked = 0
+        self._exact_lists: NDArray[np.int64] | None = None
+
+    @property
+    def line(self) -> str:
+        """How the neighbours came about, in words."""
+        return (
+            f"approximate, by {self.index.kind} of width {self.width:,}: it found {self.recall:.2%} of the nearest "
+            f"{self._checked} of {SAMPLED} targets that brute force finds"
+        )
+
+    def only(self, which: NDArray[np.int64]) -> NeighborSearch:
+        """See NeighborSearch."""
+        part = super().only(which)
+        assert isinstance(part, IndexedSearch)
+        part._exact_lists = None  # of other targets
+        return part
+
+    def _search(self, k: int) -> None:
+        queries = np.ascontiguousarray(self.targets, dtype=np.float32)
+        if self._opened is None:
+            self._opened = self.index.open()
+        rng = np.random.default_rng([self._seed, 8])
+        some = np.sort(rng.choice(len(queries), min(len(queries), SAMPLED), replace=False))
+        self._checked = min(k, LENGTH, len(self.pool))
+        truth = self._truth(some)
+        widest = self.index.lists or len(self.pool)
+        first = self.index.lists * _FIRST_SHARE if self.index.lists else _FIRST_WIDTH * k
+        width = int(np.clip(first, 1, widest))
+        while True:
+            found = self._propose(queries[some], k, width)[1]
+            shared = [np.isin(row, mine).sum() for row, mine in zip(truth, found, strict=True)]
+            recall = float(np.sum(shared) / truth.size)
+            if recall >= WANTED_RECALL or width == widest:
+                break
+            width = min(widest, 2 * width)
+        self.recall, self.width = recall, width
+        self._squares, self._indices = self._propose(queries, k, width)
+        self._progress(len(self.pool))
+        self.passes += 1
+
+    def _truth(self, some: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The nearest candidates of some of the targets by brute force, [some, k]."""
+        if self._exact_lists is None or self._exact_lists.shape[1] < self._checked:
+            exact = NeighborSearch(
+                self.pool, self.targets[some], self.metric, largest_norm=self.largest_norm, engine=self._engine
+            )
+            self._exact_lists = exact.rough(self._checked)[0]
+        return self._exact_lists[:, : self._checked]
+
+    def _propose(
+        self, queries: NDArray[np.float32], k: int, width: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        import faiss
+
+        settings: Any
+        if self.index.kind == "ivf":
+            settings = faiss.SearchParametersIVF(nprobe=width)  # type: ignore[call-arg]
+        else:
+            settings = faiss.SearchParametersHNSW(efSearch=max(width, k))  # type: ignore[attr-defined]
+        squares, indices = self._opened.search(queries, k, params=settings)
+        return squares, indices

@@ -1,0 +1,155 @@
+"""What a run has done so far, on disk: so that a run that was killed can go on.
+
+    .OUT.tsds-resume/
+      begun.json        settings, version and input files of the run
+      NAME.npz          arrays that a stage has made; NAME-START.npz of the part of a pass that starts there
+      NAME-START.npy    vectors
+
+Everything is written whole or not at all, and nothing is changed once written. The folder lies beside the run's own and
+goes when the run has ended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+import tsds
+from tsds.errors import InputError
+from tsds.records import atomic_file, is_remote, user_cache
+
+_BEGUN, _LOCK = "begun.json", ".lock"
+#: Stages of fewer rows take seconds and are not recorded.
+LEAST_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder of what was done.
+
+    Attributes:
+      folder: it is there.
+    """
+
+    folder: Path
+
+    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """The arrays kept under a name; None if there are none."""
+        path = self.folder / f"{name}.npz"
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as held:
+            return {key: held[key] for key in held.files}
+
+    def keep(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """Keep arrays under a name."""
+        with atomic_file(self.folder / f"{name}.npz") as file:
+            np.savez(file, **arrays)
+
+    def drop(self, pattern: str) -> None:
+        """Remove what is kept under names like this."""
+        for path in self.folder.glob(f"{pattern}.npz"):
+            path.unlink()
+
+
+@contextmanager
+def resumable(out: Path | str, begun: dict[str, Any], *, resume: bool, overwrite: bool) -> Iterator[Checkpoint]:
+    """The checkpoint of a run that writes to `out`; it stays if the run does not come to its end.
+
+    Args:
+      out: the folder of the run; for an address, what was done is kept in the user's cache, or $TSDS_RESUME.
+      begun: "settings" and "files" of the run, as JSON has them; if one of them changes, the run can't be resumed.
+      resume: whether to go on with what an earlier run has left.
+      overwrite: whether to remove it.
+
+    Raises:
+      InputError: if a run was left and neither is said, if it had other settings or other input, or is still running.
+    """
+    folder = _folder_of(out)
+    begun = {"tsds": tsds.__version__, **begun}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / _LOCK).open("ab")
+    except OSError as error:
+        raise InputError(f"can't be written: {error.strerror}", path=out, remedy="choose another --out") from error
+    with lock:
+        _hold(lock.fileno(), out)
+        if resume and (folder / _BEGUN).exists():
+            _check_same(begun, orjson.loads((folder / _BEGUN).read_bytes()))
+        else:
+            if _holds_something(folder) and not (overwrite or resume):
+                remedy = "--resume goes on with it, --overwrite begins anew"
+                raise InputError("an earlier run to it did not come to its end", path=out, remedy=remedy)
+            _empty(folder)
+            with atomic_file(folder / _BEGUN) as file:
+                file.write(orjson.dumps(begun, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        try:
+            yield Checkpoint(folder)
+        except InputError:
+            shutil.rmtree(folder, ignore_errors=True)  # what is wrong must be mended, and then it is another run
+            raise
+        except BaseException as stop:
+            if not _holds_something(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+            elif isinstance(stop, KeyboardInterrupt):
+                raise KeyboardInterrupt("; --resume goes on with what was done") from None
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder_of(out: Path | str) -> Path:
+    if is_remote(out):
+        return user_cache("resume", "TSDS_RESUME") / hashlib.sha256(str(out).encode()).hexdigest()[:24]
+    place = Path(os.path.abspath(out))  # noqa: PTH100
+    return place.parent / f".{place.name}.tsds-resume"
+
+
+def _check_same(now: dict[str, Any], then: dict[str, Any]) -> None:
+    remedy = "--overwrite without --resume begins anew"
+    if now["tsds"] != then.get("tsds"):
+        raise InputError(f"the run was begun by tsds {then.get('tsds')}, this is {now['tsds']}", remedy=remedy)
+    for name, value in now["settings"].items():
+        before = then["settings"].get(name)
+        if value != before:
+            flag = "--" + name.replace("_", "-")
+            raise InputError(f"{flag} is {value} and was {before} in the run to be resumed", remedy=remedy)
+    was = {one["name"]: one for one in then["files"]}
+    for one in now["files"]:
+        if one["name"] not in was:
+            raise InputError("was not in the run to be resumed", path=one["name"], remedy=remedy)
+        if one != was.pop(one["name"]):
+            raise InputError("has changed since the run to be resumed began", path=one["name"], remedy=remedy)
+    if was:
+        raise InputError("was in the run to be resumed and is not now", path=next(iter(was)), remedy=remedy)
+
+
+def _hold(handle: int, out: Path | str) -> None:
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError("another run is writing to it", path=out, remedy="wait, or choose another --out") from None
+    except OSError:  # a folder without locks
+        pass
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != _LOCK:
+            path.unlink()
+
+
+def _holds_something(folder: Path) -> bool:
+    return any(path.name not in (_BEGUN, _LOCK) and not path.name.startswith(".") for path in folder.iterdir())

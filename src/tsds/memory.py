@@ -1,0 +1,51 @@
+"""How much memory a process may use, and what that means for the blocks that it works on."""
+
+from __future__ import annotations
+
+import re
+
+from tsds.errors import InputError
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+_ASKED = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]I?)?B?", re.IGNORECASE)
+#: Blocks are not made smaller than this: below it the cost of each shows.
+LEAST_BLOCK = 16 << 20
+#: The program itself, and what a record of the pool takes while it is counted, chosen and sorted.
+BASE_BYTES, RECORD_BYTES = 200_000_000, 150
+#: Of an entry of the targets' lists, with the work on them.
+ENTRY_BYTES = 60
+
+
+def bytes_of(asked: str | int | None) -> int | None:
+    """4G, 500M, 1.5GiB or a number of bytes; None if nothing is asked.
+
+    Raises:
+      InputError: if it can't be read.
+    """
+    if asked is None:
+        return None
+    match = _ASKED.fullmatch(str(asked).strip())
+    if match is None or float(match[1]) == 0:
+        raise InputError(f"--memory is {asked!r}", remedy="4G, 500M, or a number of bytes")
+    return int(float(match[1]) * _UNITS[(match[2] or "").upper()])
+
+
+def block_bytes(wanted: int, allowed: int | None) -> int:
+    """The size of a block: as wanted, or an eighth of the memory allowed, since a few are there at once."""
+    return wanted if allowed is None else max(LEAST_BLOCK, min(wanted, allowed // 8))
+
+
+def check_room(allowed: int | None, candidates: int, entries: int) -> None:
+    """Raise InputError if a selection can't be made in the memory allowed.
+
+    Args:
+      allowed: bytes; None: as much as there is.
+      candidates: records of the pool.
+      entries: of the lists of all targets.
+    """
+    needed = BASE_BYTES + candidates * RECORD_BYTES + entries * ENTRY_BYTES + 4 * LEAST_BLOCK
+    if allowed is not None and needed > allowed:
+        raise InputError(
+            f"--memory allows {allowed / 1e9:.3g} GB and about {needed / 1e9:.3g} GB are needed",
+            remedy=f"--memory {-(-needed // 10**8) / 10:g}G, or a smaller pool or fewer targets",
+        )

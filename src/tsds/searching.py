@@ -1,0 +1,99 @@
+"""Which search a selection uses: exact, or an index that is there or is built; and what each would cost."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from tsds.approximate import SAMPLED, IndexedSearch
+from tsds.engines import Engine, engine_named
+from tsds.index import KINDS, Index, Kind, build_index, default_folder, find_index
+from tsds.inputs import Inputs
+from tsds.memory import bytes_of, check_room
+from tsds.neighbors import NeighborSearch
+from tsds.settings import Settings
+from tsds.stages import Stages
+
+#: Candidates a target that lists hold, mostly.
+_LISTED = 512
+#: Of an exact search's arithmetic, what an index takes: mostly the targets whose exact lists measure its recall, and a
+#: share of the lists, in which a distance costs more (benchmarks/index.py).
+_INDEX_SHARE = 1 / 6
+#: How much quicker an index must be for `auto` to give up exactness.
+_WORTH = 2.0
+#: Exact searches of so few seconds are never replaced.
+_SHORT = 20.0
+
+
+def neighbor_search(inputs: Inputs, settings: Settings, stages: Stages, room: int = 0) -> NeighborSearch:
+    """The search of the targets in the pool, as the settings ask for it; a first pass brings `room` a target at least.
+
+    Raises:
+      InputError: if the memory allowed can't hold the lists.
+    """
+    found, wanted = inputs.candidates, inputs.targets
+    check_room(stages.engine.memory, len(found.vectors), len(wanted.mu) * max(room, _LISTED))
+    index = _index(inputs, settings, stages)
+    if index is None:
+        return NeighborSearch(
+            found.vectors, wanted.vectors, settings.metric,
+            largest_norm=found.largest_norm, room=room, engine=stages.engine, device=stages.device,
+            progress=stages.advance,
+        )  # fmt: skip
+    return IndexedSearch(
+        found.vectors, wanted.vectors, settings.metric, index,
+        largest_norm=found.largest_norm, room=room, seed=settings.seed, engine=stages.engine, progress=stages.advance,
+    )  # fmt: skip
+
+
+def _index(inputs: Inputs, settings: Settings, stages: Stages) -> Index | None:
+    """The index to use, built if it is asked for and not there; None for an exact search."""
+    if settings.search == "exact":
+        return None
+    found = inputs.candidates
+    folder = settings.index or default_folder()
+    if settings.search == "auto":
+        there = [find_index(folder, found.vectors, settings.metric, kind, found.digest) for kind in KINDS]
+        index = next((one for one in there if one is not None), None)
+        if index is None or not worth_it(len(found.vectors), len(inputs.targets.mu), found.vectors.dim):
+            return None
+        return index
+    return index_of(inputs, settings, settings.search, folder, stages)
+
+
+def index_of(inputs: Inputs, settings: Settings, kind: Kind, folder: Path, stages: Stages) -> Index:
+    """The index of the candidates, built if it is not there."""
+    found = inputs.candidates
+    index = find_index(folder, found.vectors, settings.metric, kind, found.digest)
+    if index is None:
+        with stages.stage("build the index", len(found.vectors)) as advance:
+            index = build_index(
+                folder, found.vectors, settings.metric, kind, found.digest,
+                memory=stages.engine.memory, seed=settings.seed, advance=advance,
+            )  # fmt: skip
+    return index
+
+
+def worth_it(candidates: int, targets: int, dim: int) -> bool:
+    """Whether an index that is there saves enough to give up exactness."""
+    exact = candidates * targets * dim * 2 / flops(dim)
+    return exact > _SHORT and exact > _WORTH * exact * (min(1.0, SAMPLED / targets) + _INDEX_SHARE)
+
+
+def engine_of(settings: Settings) -> Engine:
+    """The engine that the settings ask for, started."""
+    gpus = settings.device.startswith("cuda")
+    return engine_named(settings.engine, settings.workers, bytes_of(settings.memory), gpus=gpus)
+
+
+@cache
+def flops(dim: int) -> float:
+    """Floating-point operations a second of an exact search on this machine, from one product like those of it."""
+    a, b = np.ones((1024, dim), np.float32), np.ones((4096, dim), np.float32)
+    a @ b.T
+    began = time.perf_counter()
+    a @ b.T
+    return 2 * 1024 * 4096 * dim / (time.perf_counter() - began) * 0.6  # the rest goes into keeping the nearest

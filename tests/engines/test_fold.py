@@ -1,0 +1,88 @@
+"""The tree of merges, and what an engine makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tsds.engines import LocalEngine, Span, engine_named
+from tsds.engines.base import Tree
+from tsds.errors import InputError, MissingExtra
+from tsds.parallel import allowed, cores
+
+
+def text_of(context: str, span: Span) -> str:
+    return context[span[0] : span[1]]
+
+
+def joined(a: str, b: str) -> str:
+    return a + b
+
+
+@given(st.integers(1, 70))
+def test_a_tree_keeps_the_order_and_holds_few(count: int) -> None:
+    tree, most = Tree(joined), 0
+    for at in range(count):
+        tree.add(f"{at},")
+        most = max(most, len(tree._held))
+    assert tree.root() == "".join(f"{at}," for at in range(count))
+    assert most <= count.bit_length()
+
+
+def test_the_shape_depends_on_the_count_alone() -> None:
+    tree = Tree(lambda a, b: f"({a}{b})")
+    for letter in "abcdefg":
+        tree.add(letter)
+    assert tree.root() == "(((ab)(cd))((ef)g))"
+
+
+def test_the_local_engine_folds_in_order_and_tells_how_far_it_is() -> None:
+    rows: list[int] = []
+    found = LocalEngine(1).fold("letters", text_of, joined, "abcdefgh", [(0, 3), (3, 6), (6, 8)], rows.append)
+    assert found == "abcdefgh"
+    assert rows == [3, 3, 2]
+
+
+def test_workers_bound_the_threads() -> None:
+    def threads_of(context: Any, span: Span) -> list[int]:
+        return [allowed()]
+
+    for workers in (1, 3):
+        found = LocalEngine(workers).fold("count", threads_of, lambda a, b: a + b, None, [(0, 1)], lambda rows: None)
+        assert found[-1] == workers
+    assert allowed() == cores()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("lokal", "did you mean local"),
+        ("ray:", "ray:ADDRESS"),
+        ("local:3", "ray:ADDRESS"),
+    ],
+)
+def test_an_engine_that_is_none_is_one_line(asked: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        engine_named(asked)
+
+
+def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "tsds.engines.ray", raising=False)
+    with pytest.raises(MissingExtra, match=r"tsds\[ray\]"):
+        engine_named("ray")
+
+
+def test_float_sums_do_not_depend_on_who_works(request: pytest.FixtureRequest) -> None:
+    values = np.random.default_rng(0).standard_normal(1000) * 10.0 ** np.random.default_rng(1).integers(-8, 8, 1000)
+    spans = [(at, min(at + 7, 1000)) for at in range(0, 1000, 7)]
+    work: Callable[[Any, Span], float] = lambda context, span: float(context[span[0] : span[1]].sum())  # noqa: E731
+    sums = {LocalEngine(w).fold("sum", work, lambda a, b: a + b, values, spans, lambda rows: None) for w in (1, 2)}
+    assert len(sums) == 1

@@ -1,0 +1,130 @@
+"""Searches by an index: what they find is measured as it is, and said; an index is found again by its vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+import tsds
+from tests.command.run import texts, write_jsonl
+from tests.command.run import tsds as command
+from tests.search.data import clustered
+from tests.truth.brute_force import nearest
+from tsds import approximate
+from tsds.approximate import IndexedSearch
+from tsds.embeddings.vectors import Vectors
+from tsds.errors import InputError
+from tsds.index import Kind, build_index, find_index
+
+
+def indexed(pool: Any, targets: Any, folder: Path, kind: Kind, metric: Any = "l2") -> IndexedSearch:
+    vectors = Vectors.of(pool)
+    index = build_index(folder, vectors, metric, kind, "a digest")
+    return IndexedSearch(vectors, targets, metric, index, largest_norm=1.01)
+
+
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_most_are_found_and_their_distances_are_exact(kind: Kind, metric: Any, tmp_path: Path) -> None:
+    pool, targets = clustered(8000, 32), clustered(60, 32, seed=1)
+    search = indexed(pool, targets, tmp_path, kind, metric)
+    indices, distances = search.fetch(50)
+    order, d = nearest(pool, targets, metric)
+    found = np.mean([np.isin(order[i, :50], indices[i]).mean() for i in range(60)])
+    assert found > 0.95
+    assert not search.exact
+    for i in range(60):
+        listed = indices[i][indices[i] >= 0]
+        np.testing.assert_allclose(distances[i][: len(listed)], np.sort(d[i][np.argsort(order[i])][listed]), atol=1e-12)
+
+
+def test_the_recall_that_is_said_is_the_recall_that_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all targets in the sample, and a search that may not widen."""
+    monkeypatch.setattr(approximate, "SAMPLED", 80)
+    monkeypatch.setattr(approximate, "WANTED_RECALL", 0.0)
+    pool, targets = clustered(8000, 32), clustered(80, 32, seed=1)
+    search = indexed(pool, targets, tmp_path, "ivf")
+    k = 200
+    found = search.rough(k)[0]
+    order = nearest(pool, targets, "l2")[0]
+    share = np.mean([np.isin(order[i, : approximate.LENGTH], found[i]).mean() for i in range(80)])
+    assert search.recall == pytest.approx(share, abs=1e-3)
+    assert 0 < search.recall < 1  # or the test would show nothing
+    assert f"{search.recall:.2%}" in search.line
+
+
+def test_a_search_widens_until_it_finds_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, targets = clustered(8000, 32), clustered(40, 32, seed=1)
+    monkeypatch.setattr(approximate, "WANTED_RECALL", 1.0)
+    search = indexed(pool, targets, tmp_path, "ivf")
+    search.rough(100)
+    assert search.width > search.index.lists * approximate._FIRST_SHARE
+    assert search.recall > 0.99
+
+
+def test_parts_of_the_targets_measure_their_own_recall(tmp_path: Path) -> None:
+    pool, targets = clustered(4000, 16), clustered(40, 16, seed=1)
+    search = indexed(pool, targets, tmp_path, "ivf")
+    search.fetch(20)
+    part = search.only(np.array([3, 5, 8]))
+    indices, _ = part.fetch(1500)
+    assert indices.shape[0] == 3
+    assert part.recall > 0.9
+
+
+def test_other_vectors_have_another_index(tmp_path: Path) -> None:
+    pool = Vectors.of(clustered(2000, 16))
+    built = build_index(tmp_path, pool, "l2", "ivf", "one")
+    assert find_index(tmp_path, pool, "l2", "ivf", "one") == built
+    assert find_index(tmp_path, pool, "l2", "ivf", "another") is None
+    assert find_index(tmp_path, pool, "cosine", "ivf", "one") is None
+    assert find_index(tmp_path, pool, "l2", "hnsw", "one") is None
+
+
+def test_a_damaged_index_is_named(tmp_path: Path) -> None:
+    pool = clustered(2000, 16)
+    search = indexed(pool, clustered(5, 16, seed=1), tmp_path, "ivf")
+    search.index.path.write_bytes(search.index.path.read_bytes()[:1000])
+    with pytest.raises(InputError, match="is no whole index"):
+        search.fetch(3)
+
+
+def test_too_little_memory_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="while it is built"):
+        build_index(tmp_path, Vectors.of(clustered(2000, 16)), "l2", "ivf", "d", memory=100_000_000)
+
+
+@pytest.mark.parametrize("method", ["auto", "kde"])
+def test_a_selection_says_that_it_is_approximate(method: str, tmp_path: Path) -> None:
+    pool, targets = clustered(6000, 24), clustered(50, 24, seed=1)
+    exact = tsds.select(pool, targets, size=100, method=method)
+    chosen = tsds.select(pool, targets, size=100, method=method, search="ivf", index=tmp_path)
+    assert exact.answer.exact and not chosen.answer.exact
+    assert "approximate, by ivf" in chosen.answer.certificate
+    assert len(np.intersect1d(exact.indices, chosen.indices)) > 80
+    chosen.save(tmp_path / "out")
+    run = orjson.loads((tmp_path / "out" / "run.json").read_bytes())
+    assert run["certificate"]["recall"] == chosen.recall > 0.98
+    assert not run["certificate"]["exact"]
+
+
+def test_the_command_builds_an_index_and_finds_it_again(tmp_path: Path) -> None:
+    pool = write_jsonl(tmp_path / "pool.jsonl", [{"text": text} for text in texts(3000)])
+    target = write_jsonl(tmp_path / "target.jsonl", [{"text": text} for text in texts(30, seed=1)])
+    built = command("index", pool, "--out", tmp_path / "index", "--json")
+    assert built.returncode == 0, built.stderr
+    facts = orjson.loads(built.stdout)
+    assert Path(facts["index"]).exists() and facts["kind"] == "ivf"
+    before = [(path, path.stat().st_mtime_ns) for path in sorted((tmp_path / "index").iterdir())]
+    done = command(
+        "select", "--pool", pool, "--target", target, "--size", "5%", "--out", tmp_path / "out", "--json",
+        "--search", "ivf", "--index", tmp_path / "index",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [(path, path.stat().st_mtime_ns) for path in sorted((tmp_path / "index").iterdir())] == before
+    wrong = command("index", pool, "--kind", "ivff")
+    assert wrong.returncode == 2 and "did you mean ivf" in wrong.stderr

@@ -1,0 +1,147 @@
+"""Runs that are killed go on: a real process, kill -9, the same bytes, and nothing that was done is done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command.run import texts, write_jsonl
+from tests.command.run import tsds as command
+
+#: More for a longer look: TSDS_KILLS=30.
+KILLS = int(os.environ.get("TSDS_KILLS", "8"))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[object]:
+    """The arguments of a selection with many parts, all but --out."""
+    pool = write_jsonl(tmp_path / "pool.jsonl", [{"text": text} for text in texts(2000)])
+    target = write_jsonl(tmp_path / "target.jsonl", [{"text": text} for text in texts(40, seed=1)])
+    return ["select", "--pool", pool, "--target", target, "--size", "5%"]
+
+
+def start(arguments: list[object], done: Path, slow: float) -> subprocess.Popen[bytes]:
+    """The command in a process, with small slow parts."""
+    environment = {**os.environ, "TSDS_DONE": str(done), "TSDS_SLOW": str(slow)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.selection.slow_parts", *map(str, arguments)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def bytes_of(out: Path) -> tuple[bytes, bytes]:
+    return (out / "selection.parquet").read_bytes(), (out / "selected.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_run_killed_at_random_moments_goes_on(engine: str, files: list[object], tmp_path: Path) -> None:
+    if engine == "ray":
+        pytest.importorskip("ray")
+    done, out, whole = tmp_path / "done", tmp_path / "out", tmp_path / "whole"
+    process = start([*files, "--out", whole], tmp_path / "unused", 0)
+    assert process.wait(timeout=300) == 0, process.communicate()
+    rng, kills, most = random.Random(0), 0, KILLS if engine == "local" else KILLS // 2
+    while True:
+        process = start([*files, "--out", out, "--resume", "--engine", engine], done, 0.05)
+        try:
+            wait = rng.uniform(2, 8 if engine == "ray" else 4) if kills < most else 300
+            _, said = process.communicate(timeout=wait)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+            if out.exists():  # killed in the moment between the end and the tidying up
+                assert command(*files, "--out", out, "--resume").returncode == 2
+                break
+            continue
+        assert process.returncode == 0, said.decode()
+        break
+    assert kills > 0
+    assert bytes_of(out) == bytes_of(whole)
+    names = done.read_text().split()
+    if engine == "local":  # the workers of Ray tell nothing
+        assert len(names) == len(set(names)), "a part that was done was done again"
+    assert len(names) > 10
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []  # nothing is left
+
+
+def leave_a_killed_run(files: list[object], out: Path, tmp_path: Path) -> Path:
+    """Kill a run once it has kept a few things."""
+    done = tmp_path / "done"
+    process = start([*files, "--out", out], done, 0.3)
+    while not done.exists() or len(done.read_text().split()) < 4:
+        assert process.poll() is None, process.communicate()
+    process.kill()
+    process.communicate()
+    kept = out.parent / f".{out.name}.tsds-resume"
+    assert kept.is_dir()
+    return kept
+
+
+def test_what_has_changed_is_named(files: list[object], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    leave_a_killed_run(files, out, tmp_path)
+    pool = Path(str(files[2]))
+    cases: list[tuple[list[object], str]] = [
+        ([*files, "--size", "6%"], "--size is 6% and was 5%"),
+        ([*files, "--seed", "3"], "--seed is 3 and was 0"),
+        ([*files, "--pool", files[4]], "was not in the run to be resumed"),
+    ]
+    for arguments, why in cases:
+        said = command(*arguments, "--out", out, "--resume")
+        assert (said.returncode, said.stderr.count("\n")) == (2, 1)
+        assert why in said.stderr
+        assert "--overwrite without --resume" in said.stderr
+    pool.write_text(pool.read_text() + json.dumps({"text": "one more"}) + "\n")
+    said = command(*files, "--out", out, "--resume")
+    assert said.returncode == 2
+    assert f"{pool}: has changed since the run to be resumed began" in said.stderr
+    assert not out.exists()
+
+
+def test_what_was_done_is_thrown_away_only_if_that_is_said(files: list[object], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    kept = leave_a_killed_run(files, out, tmp_path)
+    said = command(*files, "--out", out, "--seed", "1")
+    assert (said.returncode, said.stderr.count("\n")) == (2, 1)
+    assert "--resume goes on with it" in said.stderr
+    assert (kept / "census.npz").exists()
+    said = command(*files, "--out", out, "--seed", "1", "--overwrite")
+    assert said.returncode == 0, said.stderr
+    assert not kept.exists()
+
+
+def test_with_nothing_to_go_on_with_a_run_begins(files: list[object], tmp_path: Path) -> None:
+    said = command(*files, "--out", tmp_path / "out", "--resume")
+    assert said.returncode == 0, said.stderr
+    again = command(*files, "--out", tmp_path / "out", "--resume")
+    assert again.returncode == 2
+    assert "holds a run already" in again.stderr
+
+
+def test_two_runs_at_once_do_not_share_a_folder(files: list[object], tmp_path: Path) -> None:
+    out, done = tmp_path / "out", tmp_path / "done"
+    first = start([*files, "--out", out], done, 0.3)
+    while not done.exists():
+        assert first.poll() is None, first.communicate()
+    said = command(*files, "--out", out)
+    first.kill()
+    first.communicate()
+    assert said.returncode == 2
+    assert "another run is writing to it" in said.stderr
+
+
+def test_bad_input_leaves_nothing(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"text": text} for text in texts(200)]
+    pool = write_jsonl(tmp_path / "pool.jsonl", [*rows, {"text": 3}])
+    target = write_jsonl(tmp_path / "target.jsonl", rows[:20])
+    said = command("select", "--pool", pool, "--target", target, "--size", "10", "--out", tmp_path / "out")
+    assert said.returncode == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pool.jsonl", "target.jsonl"]
