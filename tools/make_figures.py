@@ -91,8 +91,14 @@ def command_help() -> str:
 
     command: Any = get_command(app)
     parts = []
-    for name, verb in command.commands.items():
-        with click.Context(verb, info_name=f"tsds {name}") as context:
+    verbs = [(f"tsds {name}", verb) for name, verb in command.commands.items()]
+    while verbs:
+        name, verb = verbs.pop(0)
+        if hasattr(verb, "commands"):  # a verb of verbs: they come where it is
+            verbs = [(f"{name} {inner}", one) for inner, one in verb.commands.items()] + verbs
+            parts += [f"## {name}\n", (verb.help or "") + "\n"]
+            continue
+        with click.Context(verb, info_name=name) as context:
             rows = []
             for option in verb.get_params(context):
                 record = option.get_help_record(context)
@@ -100,7 +106,7 @@ def command_help() -> str:
                     rows.append(
                         "| " + " | ".join(cell.replace("|", "\\|") for cell in (f"`{record[0]}`", record[1])) + " |"
                     )
-        parts += [f"## tsds {name}\n", (verb.help or "") + "\n", "| option | |\n| --- | --- |", *rows, ""]
+        parts += [f"## {name}\n", (verb.help or "") + "\n", "| option | |\n| --- | --- |", *rows, ""]
     return "\n".join(parts)
 
 

@@ -14,6 +14,7 @@ import typer
 
 from tsds import options as opt
 from tsds.errors import InputError, TsdsError
+from tsds.evaluate.command import evaluate_app
 from tsds.screen import Screen
 
 app = typer.Typer(
@@ -24,7 +25,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 #: Options that may be followed by several values, as a shell's glob gives them.
-_MANY = ("--pool", "--target", "--exclude", "--embeddings", "--target-embeddings", "--methods")
+_MANY = (
+    "--pool", "--target", "--exclude", "--embeddings", "--target-embeddings", "--methods", "--test", "--targets",
+    "--sizes", "--conditions", "--equal",
+)  # fmt: skip
 
 
 @app.command()
@@ -313,6 +317,9 @@ def store_gc(
     from tsds.embedding import collect_garbage
 
     Screen(json=json).facts(collect_garbage(folder, unused_days))
+
+
+app.add_typer(evaluate_app, name="evaluate")
 
 
 @app.command()

@@ -101,7 +101,49 @@ Points = Annotated[int, Option("--points", min=2, max=1000, help="Rows of the ta
 Reach = Annotated[float, Option("--reach", min=1.0, help="How far beyond the strength that the size asks for.")]
 Folder = Annotated[Path, Argument(help="The folder of a run.")]
 
-Compared = Annotated[Path | None, Option("--compare", help="What `tsds compare` wrote.", show_default="in the folder")]
+Compared = Annotated[
+    Path | None, Option("--compare", help="What `tsds compare` or `tsds evaluate` wrote.", show_default="in the folder")
+]
+
+EvaluationOut = Annotated[Path, Option("--out", help="Folder of cells and results; a grid that was stopped goes on.")]
+Data = Annotated[
+    Path | None,
+    Option("--data", help="Folder with pool.* and targets/NAME/ that has train.* or query.*, and test.*."),
+]
+OnePool = Annotated[Path | None, Option("--pool", help="Instead of --data: the candidates.")]
+NamedTargets = Annotated[
+    list[str] | None, Option("--target", help="Instead of --data: NAME=FILE, examples to select by.")
+]
+NamedTests = Annotated[list[str] | None, Option("--test", help="Instead of --data: NAME=FILE, to measure on.")]
+Model = Annotated[
+    str | None,
+    Option("--model", help="Name or folder of what is trained.", show_default="a small one that needs no network"),
+]
+TargetNames = Annotated[list[str] | None, Option("--targets", help="Those of --data.", show_default="all")]
+Arms = Annotated[
+    list[str] | None,
+    Option("--methods", help="As for compare; also none, in-domain, full, full-epoch.", show_default="eleven"),
+]
+Sizes = Annotated[list[str] | None, Option("--sizes", help="Each like --size.", show_default="0.5% 1% 5%")]
+Seeds = Annotated[int | None, Option("--seeds", help="Each draws its own target examples.", show_default="5")]
+Conditions = Annotated[
+    list[str] | None,
+    Option("--conditions", help="plain, skewed, near-duplicates[:1%x1000].", show_default="plain"),
+]
+Equal = Annotated[
+    list[str] | None,
+    Option("--equal", help="What is the same for all methods: tokens, examples.", show_default="both"),
+]
+Examples = Annotated[
+    int | None,
+    Option("--examples", help="Target examples of a draw.", show_default="1000; instruction: 100"),
+]
+TestRows = Annotated[int | None, Option("--test-rows", help="Rows of a test set, the first.", show_default="all")]
+Epochs = Annotated[float | None, Option("--epochs", help="How often an average selection goes by.", show_default="4")]
+Rate = Annotated[float | None, Option("--rate", help="The highest learning rate.", show_default="by the model")]
+Tuning = Annotated[str, Option("--tuning", help="full, lora, or auto: adapters from a hundred million weights.")]
+Quick = Annotated[bool, Option("--quick", help="A small grid: twenty minutes on two cores.")]
+Part = Annotated[str, Option("--part", help="2/4: the second of four parts, which may run at once.")]
 
 DryRun = Annotated[bool, Option("--dry-run", help="Print what the run would need, and stop.")]
 Json = Annotated[bool, Option("--json", help="One JSON object on standard output, all else on standard error.")]

@@ -30,6 +30,7 @@ from tsds.stages import Listener
 
 if TYPE_CHECKING:
     from tsds.compare.comparison import Comparison
+    from tsds.evaluate.tables import Outcome
 
 
 class Speed(ProgressColumn):
@@ -189,6 +190,27 @@ class Screen:
 
             print_comparison(self._out, found)
             self._out.print(Text.assemble(("Written to ", "bold"), f"{out}/: compare.json, compare.parquet"))
+
+    def planned(self, plan: Mapping[str, Any], *, alone: bool) -> None:
+        """What an evaluation is about to do: on standard error before it starts, or as the result of a dry run."""
+        if alone and self._json:
+            self._write(dict(plan))
+        elif alone or not self._quiet:
+            from tsds.report.evaluation import estimate_lines
+
+            for line in estimate_lines(plan):
+                (self._out if alone else self._err).print(Text(line))
+
+    def evaluated(self, found: Outcome, out: Path) -> None:
+        """The tables of an evaluation."""
+        if self._json:
+            self._write({**found.to_json(), "out": str(out)})
+        elif not self._quiet:
+            from tsds.report.evaluation import print_outcome
+
+            print_outcome(self._out, found)
+            written = "evaluate.json, evaluate.parquet, evaluate.svg, cells/"
+            self._out.print(Text.assemble(("Written to ", "bold"), f"{out}/: {written}"))
 
     def listing(self, lines: Mapping[str, str]) -> None:
         """Names with a line each."""

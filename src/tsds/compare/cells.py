@@ -15,7 +15,7 @@ from tsds.compare.measures import measure, overlap
 from tsds.engines import Engine
 from tsds.errors import InputError
 from tsds.inputs import Inputs
-from tsds.methods import Problem, method_named
+from tsds.methods import Answer, Problem, method_named
 from tsds.methods.problem import Texts
 from tsds.neighbors import NeighborSearch
 from tsds.selection import asked_strength, drawn_from, problem_of
@@ -87,6 +87,22 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Made:
+    """A selection made for some of the targets.
+
+    Attributes:
+      rows, counts: chosen candidates, [b], and how often each, [b].
+      answer: of the method.
+      seconds: it took, without the shared search.
+    """
+
+    rows: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    answer: Answer
+    seconds: float
+
+
+@dataclass(frozen=True)
 class _SomeTexts:
     """The texts of the pool and of some of the targets."""
 
@@ -138,23 +154,32 @@ class Bench:
         """
         settings = replace(contender.settings, seed=self.settings.seed + draw)
         seen, held = np.flatnonzero(of != fold), np.flatnonzero(of == fold)
-        search = self.search.only(seen)
-        began = time.perf_counter()
-        problem = self._problem(settings, search, seen)
-        answer = method_named(settings.method).select(problem)
-        answer, drawn = drawn_from(answer, problem, settings, method_named(settings.method).sampling)
-        seconds = time.perf_counter() - began
-        chosen = drawn.counts > 0
-        rows, counts = answer.rows[chosen], drawn.counts[chosen]
+        made = self.select(settings, self.search.only(seen), seen)
+        rows, counts, answer = made.rows, made.counts, made.answer
         mu = self.inputs.targets.mu[held]
         values = measure(self.search.only(held), mu, rows, counts, self.bandwidth.value, settings.seed)
         values |= {
             "effective_size": float(1 / np.square(answer.probability).sum()),
             "largest": float(answer.probability.max() * self.size),
-            "tokens": float((problem.tokens[rows] * counts).sum()),
-            "seconds": seconds,
+            "tokens": float((self.inputs.candidates.census.tokens[rows] * counts).sum()),
+            "seconds": made.seconds,
         }
         return Cell(contender.name, draw, fold, rows, values, self._groups(rows, counts))
+
+    def select(self, settings: Settings, search: NeighborSearch, seen: NDArray[np.int64]) -> Made:
+        """Select for some of the targets.
+
+        Args:
+          settings: of the method, with the seed of what it draws.
+          search: of these targets.
+          seen: their positions.
+        """
+        began = time.perf_counter()
+        problem = self._problem(settings, search, seen)
+        method = method_named(settings.method)
+        answer, drawn = drawn_from(method.select(problem), problem, settings, method.sampling)
+        chosen = drawn.counts > 0
+        return Made(answer.rows[chosen], drawn.counts[chosen], answer, time.perf_counter() - began)
 
     def _problem(self, settings: Settings, search: NeighborSearch, seen: NDArray[np.int64]) -> Problem:
         asked = settings.bandwidth

@@ -14,6 +14,8 @@ from tsds.report.page import write_page
 from tsds.report.page_facts import ComparedFact, Explorer
 
 PAGE, RUN, COMPARISON = "report.html", "run.json", "compare.json"
+#: What a folder of scores may hold: those of `tsds compare`, or of `tsds evaluate`.
+_SCORES = (COMPARISON, "evaluate.json")
 
 
 class _Islands(HTMLParser):
@@ -49,7 +51,7 @@ def renew(folder: Path, compared: Path | None = None) -> Facts:
 
     Args:
       folder: of a run.
-      compared: what `tsds compare` wrote; `compare.json` in the folder, if it is there, if None.
+      compared: what `tsds compare` or `tsds evaluate` wrote; `compare.json` in the folder, if it is there, if None.
 
     Raises:
       InputError: if the folder holds no run, or the comparison can't be read.
@@ -63,7 +65,7 @@ def renew(folder: Path, compared: Path | None = None) -> Facts:
 
 
 def comparison_in(path: Path) -> list[ComparedFact]:
-    """The scores that `tsds compare` wrote: methods, each with its metrics, each with mean, low and high.
+    """The scores that `tsds compare` or `tsds evaluate` wrote: methods, their metrics, each with mean, low and high.
 
     `measures`, where it is there, has a heading, a line and the better direction of each metric.
 
@@ -71,7 +73,7 @@ def comparison_in(path: Path) -> list[ComparedFact]:
       InputError: if the file is missing or holds something else.
     """
     try:
-        whole = orjson.loads((path / COMPARISON if path.is_dir() else path).read_bytes())
+        whole = orjson.loads(_scores(path).read_bytes())
         methods, measures = (whole["methods"], whole.get("measures", {})) if isinstance(whole, dict) else (whole, {})
         return [
             ComparedFact(
@@ -87,9 +89,20 @@ def comparison_in(path: Path) -> list[ComparedFact]:
             if score["mean"] is not None  # a measure that a method has not
         ]
     except OSError as error:
-        raise InputError(f"can't be read: {error.strerror}", path=path, remedy="name what tsds compare wrote") from None
+        raise InputError(
+            f"can't be read: {error.strerror}", path=path, remedy="name what tsds compare or evaluate wrote"
+        ) from None
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
-        raise InputError("is no comparison of methods", path=path, remedy="name what tsds compare wrote") from None
+        raise InputError(
+            "is no comparison of methods", path=path, remedy="name what tsds compare or evaluate wrote"
+        ) from None
+
+
+def _scores(path: Path) -> Path:
+    """The file itself, or the one of a folder."""
+    if not path.is_dir():
+        return path
+    return next((path / name for name in _SCORES if (path / name).is_file()), path / COMPARISON)
 
 
 def _about(measure: dict[str, Any]) -> str:

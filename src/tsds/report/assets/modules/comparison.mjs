@@ -1,4 +1,4 @@
-// The comparison with other methods, where `tsds compare` ran.
+// The comparison with other methods, where `tsds compare` or `tsds evaluate` ran.
 import { el, responsive, section, table } from "./dom.mjs";
 import { whiskers } from "./charts.mjs";
 import { num } from "./format.mjs";
@@ -16,5 +16,5 @@ export function comparison(facts, explorer) {
     return el("div", {}, el("h3", {}, visible(metric)), some[0].about ? el("p", { class: "soft" }, visible(some[0].about)) : null, chart,
       el("details", {}, el("summary", {}, "as a table"), table(heads, some.map((r) => [r.name, num(r.mean), `${num(r.low)} to ${num(r.high)}`]), visible(metric))));
   });
-  return section("comparison", "Beside other methods", el("p", { class: "soft" }, "From tsds compare: means on held-out targets, with their intervals."), el("div", { class: "columns" }, ...parts));
+  return section("comparison", "Beside other methods", el("p", { class: "soft" }, "From tsds compare or tsds evaluate: means on targets that were held out, with their intervals."), el("div", { class: "columns" }, ...parts));
 }

@@ -1,0 +1,56 @@
+"""What a model's words are held against: the answer as the task has it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+_ANSWER_IS = re.compile(r"answer\s*(?:is|:)\s*(.+)", re.IGNORECASE)
+_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+_OPTION = re.compile(r"\(([A-Za-z])\)")
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_OTHER = re.compile(r"[^\w\s.()+-]")
+
+
+def answer_in(words: str, answer: str) -> str:
+    """The part of what a model wrote that is to be compared with the answer.
+
+    What follows the last "the answer is", if that is there, else all of it. From this: where the answer is a number,
+    the last number (the first one after "the answer is"); an option like (A), the first option; yes or no, true or
+    false and the like, the first of the two; else the first line.
+    """
+    found = _ANSWER_IS.findall(words)
+    part = found[-1] if found else words
+    if _NUMBER.fullmatch(answer.strip().lstrip("$")):
+        numbers = _NUMBER.findall(part)
+        return str(numbers[0 if found else -1]) if numbers else ""
+    if _OPTION.fullmatch(answer.strip()):
+        options = _OPTION.findall(part)
+        return f"({options[0]})" if options else ""
+    for pair in (("yes", "no"), ("true", "false"), ("valid", "invalid")):
+        if answer.strip().lower() in pair:
+            said = re.search(rf"\b({'|'.join(pair)})\b", part, re.IGNORECASE)
+            return said[1] if said else ""
+    lines = part.strip().splitlines()
+    return lines[0].strip().rstrip(".") if lines else ""
+
+
+def normal(text: str) -> str:
+    """Without case, articles, punctuation and commas in numbers; 3.0 as 3."""
+    text = _ARTICLES.sub(" ", _OTHER.sub("", text.lower().replace(",", "")))
+    words = [re.sub(r"^(-?\d+)\.0+$", r"\1", word.rstrip(".")) for word in text.split()]
+    return " ".join(word for word in words if word)
+
+
+def exact_match(said: str, answer: str) -> float:
+    """1 if they are the same after normalisation."""
+    return float(normal(said) == normal(answer))
+
+
+def token_f1(said: str, answer: str) -> float:
+    """The harmonic mean of precision and recall of words, as SQuAD has it."""
+    a, b = normal(said).split(), normal(answer).split()
+    shared = sum((Counter(a) & Counter(b)).values())
+    if not a or not b:
+        return float(a == b)
+    return 2 * shared / (len(a) + len(b))

@@ -1,0 +1,76 @@
+"""The common base of all arms: made once for a model and a pool, kept in the user's cache, and found again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tsds.errors import RunError
+from tsds.records import atomic_file, user_cache
+
+FACTS, STATE = "base.json", "state.pt"
+
+
+def bases_folder() -> Path:
+    """Where bases are kept; TSDS_BASES says otherwise."""
+    return user_cache("bases", "TSDS_BASES")
+
+
+def digest_of(texts: Sequence[str]) -> str:
+    """Of all these texts in their order."""
+    return hashlib.blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def base_of(parts: tuple[Any, ...]) -> Path:
+    """Where the base made of these parts is, or would be."""
+    return bases_folder() / hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def is_there(parts: tuple[Any, ...]) -> bool:
+    """Whether the base made of these parts is there already."""
+    return (base_of(parts) / FACTS).is_file()
+
+
+def kept_base(parts: tuple[Any, ...], make: Callable[[Path, Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
+    """The base made of these parts: found, or made now; its folder and the facts of how it was made.
+
+    Args:
+      parts: all that the base depends on.
+      make: writes the model to the first folder and returns facts about it; the second path is for its state while it
+        is being made, which survives a kill.
+    """
+    folder = base_of(parts)
+    digest = folder.name
+    if (folder / FACTS).is_file():
+        return folder, orjson.loads((folder / FACTS).read_bytes())
+    # Two runs that make the same base at once each write to a folder of their own; the state is that of who wrote last.
+    scratch = bases_folder() / f".{digest}.{os.getpid()}"
+    state = bases_folder() / f".{digest}.{STATE}"
+    try:
+        _sweep(digest)
+        scratch.mkdir(parents=True, exist_ok=True)
+        facts = make(scratch, state)
+        with atomic_file(scratch / FACTS) as file:
+            file.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+        if not folder.exists():
+            scratch.rename(folder)
+        state.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: can't be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder, facts
+
+
+def _sweep(digest: str) -> None:
+    """Remove the folders that killed runs left of this base; their state stays, to go on from."""
+    for path in bases_folder().glob(f".{digest}.*"):
+        pid = path.name.rpartition(".")[2]
+        if path.is_dir() and pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc").is_dir():
+            shutil.rmtree(path, ignore_errors=True)

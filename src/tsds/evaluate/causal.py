@@ -1,0 +1,165 @@
+"""A causal language model: chats as tokens, the loss of completions, and greedy answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.embeddings.encoders.models import load, quiet_libraries
+from tsds.embeddings.encoders.rendering import Rendered, Renderer
+from tsds.errors import InputError
+from tsds.evaluate.heads import Narrow
+from tsds.evaluate.stream import Step, by_length
+from tsds.evaluate.training import Batch, lower_precision, padded_rows
+
+#: Weights up to which everything is trained; more get adapters.
+FULL_UP_TO = 100_000_000
+#: The attention's projections, where they have these names; else every linear layer gets an adapter.
+_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
+class CausalModel:
+    """A language model, trained whole or through LoRA adapters.
+
+    Args:
+      folder: of the model.
+      device: to compute on.
+      tuning: "full", "lora", or "auto": full up to a hundred million weights.
+      longest: tokens read of a text.
+
+    Attributes:
+      module: what is trained.
+    """
+
+    def __init__(self, folder: Path, device: str, tuning: str, longest: int) -> None:
+        quiet_libraries()
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        self.device = device
+        self.tokenizer = load(AutoTokenizer, folder)
+        if not self.tokenizer.is_fast:
+            raise InputError("its tokenizer gives no places of tokens", path=folder, remedy="use one that is fast")
+        base = load(AutoModelForCausalLM, folder, dtype=torch.float32)
+        self.size = sum(p.numel() for p in base.parameters())
+        lora = tuning == "lora" or (tuning == "auto" and self.size > FULL_UP_TO)
+        self.tuning = "lora" if lora else "full"
+        inner = base
+        if lora:
+            from peft import LoraConfig, get_peft_model
+
+            if device.startswith("cuda"):
+                base.to(torch.bfloat16)  # frozen; the adapters stay in float32
+            names = {name.rpartition(".")[2] for name, _ in base.named_modules()}
+            targets: Any = [name for name in _ATTENTION if name in names]
+            config = LoraConfig(
+                r=16, lora_alpha=32, lora_dropout=0.05, task_type="CAUSAL_LM",
+                target_modules=targets if len(targets) > 1 else "all-linear",
+            )  # fmt: skip
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                base = get_peft_model(base, config)
+        self.module = base.to(device)
+        self.module.eval()
+        self._narrow = Narrow(inner, len(self.tokenizer))
+        most = getattr(inner.config, "max_position_embeddings", None) or longest
+        self._renderer = Renderer(self.tokenizer, min(longest, int(most)), chats=True)
+        self.positions = int(most)
+
+    def trained(self) -> dict[str, Any]:
+        """A copy of the weights that training changes, by name."""
+        return {name: p.detach().clone() for name, p in self.module.named_parameters() if p.requires_grad}
+
+    def restore(self, weights: dict[str, Any]) -> None:
+        """Take such weights back."""
+        import torch
+
+        with torch.no_grad():
+            for name, p in self.module.named_parameters():
+                if name in weights:
+                    p.copy_(weights[name])
+
+    def render(self, texts: Sequence[str]) -> list[Rendered]:
+        """Each text as tokens, those of its completions marked."""
+        return self._renderer.render(texts)
+
+    def batches(self, rendered: Sequence[Rendered], step: Step, padded: int, *, whole: bool = False) -> list[Batch]:
+        """The batches of a step; what is predicted are completions, or every token."""
+        found = []
+        for places in by_length(step, padded):
+            cut = [(rendered[step.texts[i]], int(step.tokens[i])) for i in places]
+            found.append(self._batch([one.ids[:n] for one, n in cut], [one.completion[:n] for one, n in cut], whole))
+        return found
+
+    def loss(self, batch: Batch) -> Any:
+        """The summed negative log-likelihood of the labels."""
+        import torch
+
+        ids, mask, places, labels = (
+            torch.from_numpy(x).to(self.device) for x in (batch.ids, batch.mask, batch.places, batch.labels)
+        )
+        return torch.nn.functional.cross_entropy(self._narrow.scores(ids, mask, places), labels, reduction="sum")
+
+    def answer_loss(self, rendered: Sequence[Rendered], padded: int) -> tuple[float, int]:
+        """The summed negative log-likelihood of all completions, and of how many tokens that is."""
+        import torch
+
+        lengths = np.array([len(one.ids) for one in rendered], np.int64)
+        every = Step(np.arange(len(rendered)), lengths)
+        total, count = 0.0, 0
+        self.module.eval()
+        with torch.no_grad(), lower_precision(self.device):
+            for batch in self.batches(rendered, every, padded):
+                if len(batch.labels):
+                    total += float(self.loss(batch))
+                    count += len(batch.labels)
+        return total, count
+
+    def answers(self, rendered: Sequence[Rendered], most: int, rows: int = 32) -> list[str]:
+        """What the model writes after each prompt (all before the last completion), greedily, up to so many tokens."""
+        import torch
+
+        prompts = [_prompt(one)[-(self.positions - most) :] for one in rendered]
+        out = [""] * len(prompts)
+        order = np.argsort([-len(one) for one in prompts], kind="stable")
+        fill = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
+        self.module.eval()
+        for start in range(0, len(order), rows):
+            some = order[start : start + rows]
+            ids, mask = padded_rows([prompts[i][::-1] for i in some], int(fill or 0))
+            given = {  # filled up at the left, so that all go on at the same place
+                "input_ids": torch.from_numpy(ids[:, ::-1].copy()).to(self.device),
+                "attention_mask": torch.from_numpy(mask[:, ::-1].copy()).to(self.device),
+            }
+            with torch.no_grad(), lower_precision(self.device):
+                said = self.module.generate(
+                    **given, max_new_tokens=most, do_sample=False, num_beams=1, pad_token_id=int(fill or 0)
+                )
+            words = self.tokenizer.batch_decode(said[:, ids.shape[1] :], skip_special_tokens=True)
+            for i, one in zip(some, words, strict=True):
+                out[i] = one.partition("<|user|>")[0].strip()
+        return out
+
+    def _batch(self, rows: list[NDArray[np.int64]], marks: list[NDArray[np.bool_]], whole: bool) -> Batch:
+        ids, mask = padded_rows(rows, int(self.tokenizer.pad_token_id or 0))
+        wanted = np.zeros(ids.shape, bool)
+        for i, (row, marked) in enumerate(zip(rows, marks, strict=True)):
+            wanted[i, : len(row)] = True if whole else marked
+        wanted[:, 0] = False  # nothing comes before the first token that could predict it
+        places = np.zeros_like(wanted)
+        places[:, :-1] = wanted[:, 1:]
+        return Batch(ids, mask, places, ids[wanted])
+
+
+def _prompt(one: Rendered) -> NDArray[np.int64]:
+    marked = np.flatnonzero(one.completion)
+    if not len(marked):
+        return one.ids
+    last = marked[-1]
+    while last > 0 and one.completion[last - 1]:
+        last -= 1
+    return one.ids[:last]

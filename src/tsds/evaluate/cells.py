@@ -1,0 +1,112 @@
+"""The cells of a grid: where each lies on disk, and what it found. A killed grid does none again."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tsds.errors import InputError
+from tsds.evaluate.settings import UNSELECTED, Grid
+from tsds.records import atomic_file
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which cell.
+
+    Attributes:
+      target, condition, size, equal, method, seed: one of each that the grid has; empty where an arm does not depend
+        on it.
+    """
+
+    target: str
+    condition: str
+    size: str
+    equal: str
+    method: str
+    seed: int
+
+    @property
+    def own(self) -> Place:
+        """The cell that is run for this place: arms without a selection serve several places at once."""
+        if self.method == "none":
+            return replace(self, condition="", size="", equal="")
+        if self.method == "full-epoch":
+            return replace(self, condition="", size="", equal="tokens")
+        return replace(self, condition="") if self.method in UNSELECTED else self
+
+    @property
+    def selects(self) -> bool:
+        """Whether a method selects for it."""
+        return self.method not in UNSELECTED
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        parts = (self.target, self.condition, self.size, self.equal, self.method, str(self.seed))
+        return "/".join(re.sub(r"[^\w.,=%+-]", "_", part) or "-" for part in parts) + ".json"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one model, trained on one selection, reached.
+
+    Attributes:
+      place: which.
+      values: by measure, and facts about the training and the selection.
+    """
+
+    place: Place
+    values: dict[str, float]
+
+
+def places_of(grid: Grid, targets: list[str]) -> list[Place]:
+    """Every place of the grid, seed by seed: a grid that is stopped has whole pairs."""
+    return [
+        Place(target, condition, size, equal, method, seed)
+        for seed in range(grid.seeds)
+        for target in targets
+        for condition in grid.conditions
+        for size in grid.sizes
+        for equal in grid.equal
+        for method in grid.methods
+    ]
+
+
+class Cells:
+    """The cells on disk.
+
+    Args:
+      folder: of the evaluation.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "cells"
+
+    def __contains__(self, place: Place) -> bool:
+        return self._path(place).is_file()
+
+    def write(self, cell: Cell) -> None:
+        """Keep a cell, whole or not at all."""
+        with atomic_file(self._path(cell.place)) as file:
+            file.write(orjson.dumps(asdict(cell), option=orjson.OPT_INDENT_2))
+
+    def read(self, place: Place) -> Cell:
+        """The cell of a place that is there.
+
+        Raises:
+          InputError: if its file is damaged.
+        """
+        path = self._path(place)
+        try:
+            found: dict[str, Any] = orjson.loads(path.read_bytes())
+            return Cell(place, {name: float(value) for name, value in found["values"].items()})
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"is no cell: {error}", path=path, remedy="remove it, and it is made again") from error
+
+    def _path(self, place: Place) -> Path:
+        return self._folder / place.own.name

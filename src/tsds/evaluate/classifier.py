@@ -1,0 +1,112 @@
+"""A classifier on top of an encoder: finetuned on labelled texts, measured by F1 on others."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.evaluate.training import Batch, padded_rows, rising_then_falling, train
+from tsds.stages import Advance
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """How a classifier is trained.
+
+    Attributes:
+      epochs, batch: passes over the labelled texts, and texts of a step.
+      rate: the highest learning rate.
+      longest: tokens read of a text.
+    """
+
+    epochs: int = 5
+    batch: int = 16
+    rate: float = 1e-4
+    longest: int = 128
+
+
+class Classifier:
+    """An encoder, the mean of its hidden states, and one linear layer.
+
+    Args:
+      encoder: of transformers; a copy of it is trained.
+      classes: how many.
+      seed: of the layer's weights.
+    """
+
+    def __init__(self, encoder: Any, classes: int, device: str, seed: int) -> None:
+        import torch
+
+        self.device = device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            layer = torch.nn.Linear(int(encoder.config.hidden_size), classes)
+            torch.nn.init.normal_(layer.weight, std=0.02)
+            torch.nn.init.zeros_(layer.bias)
+        parts = {"encoder": copy.deepcopy(encoder), "dropout": torch.nn.Dropout(0.1), "layer": layer}
+        self.module = torch.nn.ModuleDict(parts).to(device)
+
+    def scores(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Any:
+        """Of each class, [b, classes]."""
+        import torch
+
+        at, there = torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
+        hidden = self.module["encoder"](input_ids=at, attention_mask=there).last_hidden_state
+        weight = there[:, :, None].to(hidden.dtype)
+        mean = (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+        return self.module["layer"](self.module["dropout"](mean)).float()
+
+    def loss(self, batch: Batch) -> Any:
+        """The summed cross-entropy; `labels` has a class for each row."""
+        import torch
+
+        labels = torch.from_numpy(batch.labels).to(self.device)
+        return torch.nn.functional.cross_entropy(self.scores(batch.ids, batch.mask), labels, reduction="sum")
+
+    def fit(
+        self, tokens: Sequence[NDArray[np.int64]], labels: NDArray[np.int64], settings: Finetuning, fill: int,
+        seed: int, advance: Advance = lambda rows: None,
+    ) -> list[float]:  # fmt: skip
+        """Finetune everything; returns the loss of each step."""
+        steps: list[list[Batch]] = []
+        for epoch in range(settings.epochs):
+            order = np.random.default_rng([seed, 17, epoch]).permutation(len(tokens))
+            for start in range(0, len(order), settings.batch):
+                some = order[start : start + settings.batch]
+                ids, mask = padded_rows([tokens[i] for i in some], fill)
+                steps.append([Batch(ids, mask, mask > 0, labels[some])])
+        rate = rising_then_falling(settings.rate, 0.1, len(steps))
+        return train(self, steps, rate, seed, advance=advance)
+
+    def predict(self, tokens: Sequence[NDArray[np.int64]], fill: int, padded: int = 8192) -> NDArray[np.int64]:
+        """The class of each text."""
+        import torch
+
+        out = np.zeros(len(tokens), np.int64)
+        order = np.argsort([-len(row) for row in tokens], kind="stable")
+        self.module.eval()
+        start = 0
+        with torch.no_grad():
+            while start < len(order):
+                some = order[start : start + max(1, padded // len(tokens[order[start]]))]
+                ids, mask = padded_rows([tokens[i] for i in some], fill)
+                out[some] = self.scores(ids, mask).argmax(dim=1).cpu().numpy()
+                start += len(some)
+        return out
+
+
+def f1(truth: NDArray[np.int64], said: NDArray[np.int64], classes: int) -> dict[str, float]:
+    """Micro F1 (with one label a text that is the accuracy) and macro F1, the mean over classes.
+
+    A class that is neither there nor predicted does not count.
+    """
+    right = np.bincount(truth[truth == said], minlength=classes)
+    there, predicted = np.bincount(truth, minlength=classes), np.bincount(said, minlength=classes)
+    seen = there + predicted > 0
+    each = 2 * right[seen] / (there + predicted)[seen]
+    return {"micro_f1": float(right.sum() / max(len(truth), 1)), "macro_f1": float(each.mean())}

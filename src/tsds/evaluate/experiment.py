@@ -1,0 +1,88 @@
+"""What the two experiments have in common: what the grid asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.compare.measures import Measure
+from tsds.evaluate.data import TargetFiles
+from tsds.evaluate.settings import Equal, Training
+from tsds.evaluate.stream import Step, equal_passes, equal_tokens
+from tsds.stages import Stages
+
+
+@dataclass(frozen=True)
+class Diet:
+    """What a model is trained on in one cell.
+
+    Attributes:
+      texts: of the selection.
+      counts: [n], how often each is in a pass.
+      tokens: to train on in all; None for whole passes.
+      passes: so many, then.
+    """
+
+    texts: Sequence[str]
+    counts: NDArray[np.int64]
+    tokens: int | None
+    passes: int = 1
+
+
+class Experiment(Protocol):
+    """One of the two.
+
+    Attributes:
+      measures: what is measured, by name; the first is the primary one.
+      training: on the selection.
+    """
+
+    measures: dict[str, Measure]
+    training: Training
+
+    def lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Tokens of each text as the model reads it, [n]."""
+
+    def speed(self, sample: Sequence[str], stages: Stages) -> float:
+        """Tokens trained in a second on this machine, from a step or two."""
+
+    def base_work(self) -> int:
+        """Tokens trained to make the base, at most; 0 if it is there."""
+
+    def prepare(self, stages: Stages) -> dict[str, object]:
+        """Make the base or find it; facts about it."""
+
+    def work(self, target: TargetFiles) -> int:
+        """What measuring one cell of this target costs, in units of a trained token."""
+
+    def run(self, target: TargetFiles, diet: Diet | None, seed: int) -> dict[str, float]:
+        """Train on a diet (None: not at all) and measure."""
+
+
+def steps_of(diet: Diet, lengths: NDArray[np.int64], training: Training, seed: int) -> list[Step]:
+    """The steps of training on a diet."""
+    if diet.tokens is None:
+        return equal_passes(lengths, diet.counts, diet.passes, training.step_tokens, seed)
+    steps = max(1, round(diet.tokens / training.step_tokens))
+    return equal_tokens(lengths, diet.counts, steps, training.step_tokens, seed)
+
+
+def facts_of_steps(steps: Sequence[Step], lengths: NDArray[np.int64], diet: Diet) -> dict[str, float]:
+    """What a model was trained on: tokens, steps, different texts, and how often each went by."""
+    tokens = sum(step.total for step in steps)
+    seen = np.unique(np.concatenate([step.texts for step in steps]))
+    return {
+        "tokens": float(tokens),
+        "steps": float(len(steps)),
+        "distinct": float(len(seen)),
+        "passes": tokens / float((lengths * diet.counts).sum()),
+    }
+
+
+def budget(equal: Equal, size: int, mean_tokens: float, training: Training) -> int | None:
+    """The tokens of a cell: those of an average selection of that size, so many times; None for equal examples."""
+    return round(size * mean_tokens * training.epochs) if equal == "tokens" else None

@@ -1,0 +1,279 @@
+"""A grid of cells, run one after the other; what is on disk already is not done again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from tsds.budget import Size
+from tsds.errors import InputError
+from tsds.evaluate.cells import Cell, Cells, Place, places_of
+from tsds.evaluate.data import Data, TargetFiles, read
+from tsds.evaluate.experiment import Diet, Experiment, budget
+from tsds.evaluate.selecting import Selected, Selector, read_selected, write_copies, write_selected
+from tsds.evaluate.settings import Condition, Grid
+from tsds.evaluate.tables import Outcome, names_of, tables_of
+from tsds.records import Pool, atomic_file
+from tsds.stages import Stages
+
+ASKED = "grid.json"
+#: Texts from which the mean length and the speed are told.
+PROBE = 2000
+
+
+@dataclass(frozen=True)
+class PoolFacts:
+    """What a pass over the pool found.
+
+    Attributes:
+      used: usable records.
+      rows: their positions, [used].
+      probe: texts of some of them, drawn at random.
+      sample: texts of more of them, to make a base on.
+      grouped: whether it has several sources.
+    """
+
+    used: int
+    rows: np.ndarray[Any, np.dtype[np.int64]]
+    probe: list[str]
+    sample: list[str]
+    grouped: bool
+
+
+def look_at(path: Path, sample: int) -> PoolFacts:
+    """Read the pool once, and a random sample of so many of its texts."""
+    pool = Pool.open(path)
+    rows, groups = [], set()
+    for batch in pool.batches():
+        rows.append(batch.rows)
+        groups |= set(batch.groups)
+    every = np.concatenate(rows)
+    order = np.random.default_rng(31).permutation(len(every))
+    some = np.sort(order[:sample])
+    texts = pool.texts_at(every[some])
+    at = {int(i): k for k, i in enumerate(some)}
+    probe = [texts[at[int(i)]] for i in order[: min(PROBE, sample)] if int(i) in at]
+    return PoolFacts(len(every), every, probe, texts, len(groups) > 1)
+
+
+class Evaluation:
+    """A grid, its data and its folder.
+
+    Args:
+      experiment: which.
+      data: the files of the pool and of the targets that take part.
+      grid: the cells.
+      pool: what a pass over the pool found.
+      out: the folder.
+      asked: all settings that a cell depends on; a folder that holds cells of other settings is refused.
+      stages: told of progress.
+    """
+
+    def __init__(
+        self, experiment: Experiment, data: Data, grid: Grid, pool: PoolFacts, out: Path, asked: dict[str, Any],
+        stages: Stages,
+    ) -> None:  # fmt: skip
+        self.experiment, self.data, self.grid, self.pool, self.out = experiment, data, grid, pool, out
+        self.stages, self.cells = stages, Cells(out)
+        if any(c.kind == "skewed" for c in self._conditions.values()) and len(data.every) < 2:
+            raise InputError("a skewed target needs a second target", remedy="leave skewed out")
+        if "random-stratified" in grid.methods and not pool.grouped:
+            raise InputError("method random-stratified needs a pool of several sources", remedy="leave it out")
+        self.sizes = {size: Size.parse(size).examples(pool.used) for size in grid.sizes}
+        self.places = places_of(grid, list(data.targets))
+        self._asked = asked
+
+    @property
+    def _conditions(self) -> dict[str, Condition]:
+        return {name: Condition.parse(name) for name in self.grid.conditions}
+
+    @property
+    def todo(self) -> list[Place]:
+        """The cells that are not there yet, each once."""
+        return [place for place in dict.fromkeys(p.own for p in self.places) if place not in self.cells]
+
+    def claim(self) -> None:
+        """Make the folder, or go on with what it holds.
+
+        Raises:
+          InputError: if it holds cells that other settings made.
+        """
+        path = self.out / ASKED
+        asked = orjson.loads(orjson.dumps(self._asked))
+        if path.is_file():
+            held = orjson.loads(path.read_bytes())
+            names = [name for name in asked if name != "targets" and held.get(name) != asked[name]]
+            both = held.get("targets", {}).keys() & asked["targets"].keys()
+            names += [f"target {name}" for name in sorted(both) if held["targets"][name] != asked["targets"][name]]
+            if names:
+                raise InputError(
+                    f"holds an evaluation with another {names[0]}", path=self.out, remedy="choose another --out"
+                )
+            asked["targets"] |= held.get("targets", {})
+        with atomic_file(path) as file:
+            file.write(orjson.dumps(asked, option=orjson.OPT_INDENT_2))
+
+    def estimate(self) -> dict[str, Any]:
+        """How long the whole will take, told from a few steps on this machine."""
+        mean = float(self.experiment.lengths(self.pool.probe).mean())
+        todo = self.todo
+        trained = sum(self._tokens(place, mean) for place in todo)
+        beside = sum(self.experiment.work(self.data.targets[place.target]) for place in todo)
+        base = self.experiment.base_work()
+        speed = self.experiment.speed(self.pool.probe, self.stages) if todo else float("nan")
+        return {
+            "cells": len(dict.fromkeys(p.own for p in self.places)),
+            "done": len(dict.fromkeys(p.own for p in self.places)) - len(todo),
+            "tokens": trained,
+            "beside": beside,
+            "base": base,
+            "speed": speed,
+            "seconds": (trained + beside + base) / speed if todo else 0.0,
+            "mean_tokens": mean,
+        }
+
+    def run(self, part: tuple[int, int] = (1, 1)) -> None:
+        """Run the cells that are missing, of these every i-th of n: the parts may run at once, in one folder."""
+        self.claim()
+        todo = [place for i, place in enumerate(self.todo_in_order()) if i % part[1] == part[0] - 1]
+        todo = [place for place in todo if place not in self.cells]
+        if not todo:
+            return
+        self._select([place for place in todo if place.selects])
+        mean = float(self.experiment.lengths(self.pool.probe).mean())
+        with self.stages.stage("train and measure", len(todo)) as advance:
+            for place in todo:
+                began = time.perf_counter()
+                diet, values = self._diet(place, mean)
+                values |= self.experiment.run(self.data.targets[place.target], diet, place.seed)
+                self.cells.write(Cell(place, {**values, "seconds": time.perf_counter() - began}))
+                advance(1)
+
+    def todo_in_order(self) -> list[Place]:
+        """All cells, done or not, in the order that parts count them."""
+        return list(dict.fromkeys(p.own for p in self.places))
+
+    def outcome(self, facts: dict[str, Any]) -> Outcome:
+        """The tables of what is there."""
+        found: Mapping[Place, Cell] = {p: self.cells.read(p) for p in self.places if p in self.cells}
+        measures = self.experiment.measures
+        return Outcome(self.grid.kind, measures, names_of(self.places), tables_of(found), facts)
+
+    def _select(self, places: Sequence[Place]) -> None:
+        """All selections first, so that the vectors of a pool are made once."""
+        missing = list(dict.fromkeys(self._selection(p) for p in places))
+        missing = [place for place in missing if not self._selected(place).is_file()]
+        groups = dict.fromkeys((place.condition, place.target) for place in missing)
+        with self.stages.stage("select", len(missing)) as advance:
+            for condition, target in groups:
+                selector = self._selector(self._conditions[condition], self.data.targets[target])
+                try:
+                    for place in missing:
+                        if (place.condition, place.target) == (condition, target):
+                            contender = self.grid.chosen[place.method]
+                            write_selected(
+                                self._selected(place), selector.select(contender, self.sizes[place.size], place.seed)
+                            )
+                            advance(1)
+                finally:
+                    selector.close()
+
+    def _selector(self, condition: Condition, target: TargetFiles) -> Selector:
+        pool = [self.data.pool]
+        other = None
+        if condition.kind == "near-duplicates":
+            copies = self.out / "pools" / f"{condition.share:g}x{condition.times}.jsonl.gz"
+            write_copies(Pool.open(self.data.pool), condition, copies)
+            pool.append(copies)
+        elif condition.kind == "skewed":
+            names = list(self.data.every)
+            beside = self.data.every[names[(names.index(target.name) + 1) % len(names)]]
+            other = read(beside.examples, beside.name)
+        own, tests = read(target.examples, target.name), read(target.test, target.name)
+        return Selector(
+            pool, own, other, self.grid.examples, [one.text for one in tests], self.grid.encoder, self.stages
+        )
+
+    def _selection(self, place: Place) -> Place:
+        """Selections are the same whatever is equal in training."""
+        return Place(place.target, place.condition, place.size, "", place.method, place.seed)
+
+    def _selected(self, place: Place) -> Path:
+        return self.out / "selections" / self._selection(place).name
+
+    def _diet(self, place: Place, mean: float) -> tuple[Diet | None, dict[str, float]]:
+        """What a cell is trained on, and what its selection cost."""
+        if place.method == "none":
+            return None, {}
+        if place.selects:
+            found = read_selected(self._selected(place))
+            return self._of_selection(place, found, mean)
+        texts = self._unselected(place, mean)
+        tokens = self._tokens(place, mean) if place.equal == "tokens" else None
+        passes = 1 if place.method == "full" else self._passes
+        return Diet(texts, np.ones(len(texts), np.int64), tokens, passes), {}
+
+    def _of_selection(self, place: Place, found: Selected, mean: float) -> tuple[Diet, dict[str, float]]:
+        sources = [self.data.pool]
+        condition = self._conditions[place.condition]
+        if condition.kind == "near-duplicates":
+            sources.append(self.out / "pools" / f"{condition.share:g}x{condition.times}.jsonl.gz")
+        texts = Pool.open(sources).texts_at(found.rows)
+        tokens = budget(place.equal, self.sizes[place.size], mean, self.experiment.training)  # type: ignore[arg-type]
+        facts = {
+            "select_seconds": found.seconds + found.search_seconds,
+            "encode_seconds": found.encode_seconds,
+            "leaks": float(found.leaks),
+            "selected": float(sum(found.counts)),
+        }
+        return Diet(texts, np.array(found.counts, np.int64), tokens, self._passes), facts
+
+    def _unselected(self, place: Place, mean: float) -> list[str]:
+        """The texts of an arm that selects nothing."""
+        if place.method == "in-domain":
+            target = self.data.targets[place.target]
+            return [one.text for one in read(target.examples, target.name)]
+        rng = np.random.default_rng([place.seed, 37])
+        order = rng.permutation(self.pool.rows)
+        if place.method == "full" and place.equal == "tokens":
+            # As many as the tokens can reach, and some to spare: reading the others would be for nothing.
+            order = order[: 256 + 2 * round(self._tokens(place, mean) / mean)]
+        elif place.method == "full":
+            order = order[: self.sizes[place.size] * self._passes]
+        return Pool.open(self.data.pool).texts_at(np.sort(order))
+
+    @property
+    def _passes(self) -> int:
+        return max(1, round(self.experiment.training.epochs))
+
+    def _tokens(self, place: Place, mean: float) -> int:
+        """Tokens that a cell is trained on, exactly where tokens are equal, else about."""
+        if place.method == "none":
+            return 0
+        if place.method == "full-epoch":
+            return round(self.pool.used * mean)
+        return round(self.sizes[place.size] * mean * self.experiment.training.epochs)
+
+
+def asked_of(settings: Mapping[str, Any], data: Data) -> dict[str, Any]:
+    """All that a cell depends on, as plain values: settings, and the names and sizes of the files."""
+
+    def plain(value: Any) -> Any:
+        return asdict(value) if hasattr(value, "__dataclass_fields__") else value
+
+    return {
+        **{name: plain(value) for name, value in settings.items()},
+        "pool": _file(data.pool),
+        "targets": {name: [_file(one.examples), _file(one.test)] for name, one in data.targets.items()},
+    }
+
+
+def _file(path: Path) -> list[Any]:
+    size = path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    return [path.name, size]

@@ -1,0 +1,177 @@
+"""Instruction tuning: a language model learns the answers of the selected chats, and is asked the task's questions."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds.compare.measures import Measure
+from tsds.embeddings.encoders.models import device_of
+from tsds.embeddings.encoders.rendering import Rendered
+from tsds.evaluate.answers import answer_in, exact_match, token_f1
+from tsds.evaluate.bases import base_of, digest_of, is_there, kept_base
+from tsds.evaluate.causal import CausalModel
+from tsds.evaluate.data import Example, TargetFiles, read
+from tsds.evaluate.decoder import Shape, make_decoder, write_untrained
+from tsds.evaluate.experiment import Diet, facts_of_steps, steps_of
+from tsds.evaluate.settings import Settling, Training
+from tsds.evaluate.stream import equal_tokens
+from tsds.evaluate.training import rising_then_falling, train
+from tsds.stages import Stages
+
+MEASURES = {
+    "loss": Measure("answer loss", "mean negative log-likelihood of a token of the test answers, in nats", True),
+    "exact_match": Measure("exact match", "share of the generated answers that are the task's answer", False),
+    "token_f1": Measure("token F1", "overlap of words of generated and right answers, mean", False),
+}
+_READING = 1 / 3
+
+
+class Instruction:
+    """The experiment of the paper's section 5.1.
+
+    Args:
+      model: the folder of a causal language model, or the shape of a decoder to make from the pool.
+      sample: texts of the pool, drawn at random, that such a decoder is made on.
+      training, settling: how.
+      tuning: "full", "lora" or "auto".
+      test_rows: of the test set, for the loss.
+      generated: of these, so many questions are answered in words, with at most `words` tokens.
+      device: to compute on.
+    """
+
+    measures = MEASURES
+
+    def __init__(
+        self, model: Path | Shape, sample: Sequence[str], training: Training, settling: Settling, tuning: str,
+        test_rows: int | None, generated: int, words: int, device: str,
+    ) -> None:  # fmt: skip
+        self.training = training
+        self._source, self._sample, self._settling, self._tuning = model, sample, settling, tuning
+        self._test_rows, self._generated, self._words = test_rows, generated, words
+        self._device = device_of(device)
+        self._targets: dict[str, tuple[list[Example], list[Rendered]]] = {}
+        self._start: dict[str, Any] = {}
+
+    @cached_property
+    def _model(self) -> CausalModel:
+        return CausalModel(self._folder, self._device, self._tuning, self.training.longest)
+
+    @cached_property
+    def _folder(self) -> Path:
+        """Of the model; before a decoder is made, of one without training, to estimate with."""
+        if isinstance(self._source, Path):
+            return self._source
+        if is_there(self._parts):
+            return base_of(self._parts)
+        write_untrained(Path(self._scratch.name), self._sample[:2000], self._source, self.training.longest)
+        return Path(self._scratch.name)
+
+    @cached_property
+    def _scratch(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="tsds-")
+
+    @cached_property
+    def _parts(self) -> tuple[Any, ...]:
+        """All that a decoder depends on."""
+        read = (self.training.longest, self.training.step_tokens)
+        return "decoder", 1, self._source, digest_of(self._sample), self._settling, *read
+
+    def lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Tokens of each text, prompt and completion, [n]."""
+        return np.array([max(1, len(one.ids)) for one in self._model.render(texts)], np.int64)
+
+    def speed(self, sample: Sequence[str], stages: Stages) -> float:
+        """Tokens trained in a second, from two steps whose outcome is thrown away."""
+        model = self._model
+        kept, rendered = model.trained(), model.render(sample[:256])
+        lengths = np.array([max(1, len(one.ids)) for one in rendered], np.int64)
+        steps = equal_tokens(lengths, np.ones(len(lengths), np.int64), 3, min(self.training.step_tokens, 2048), 0)
+        times = []
+        for step in steps:
+            began = time.perf_counter()
+            train(model, [model.batches(rendered, step, self.training.padded)], lambda number: 1e-6, 0)
+            times.append(time.perf_counter() - began)
+        model.restore(kept)
+        return steps[0].total / min(times)
+
+    def base_work(self) -> int:
+        """Tokens trained to make a decoder, at most."""
+        if isinstance(self._source, Path) or is_there(self._parts):
+            return 0
+        return self._settling.steps * self.training.step_tokens
+
+    def prepare(self, stages: Stages) -> dict[str, object]:
+        """The model as it comes, or a decoder made from the pool and kept."""
+        facts: dict[str, object] = {"model": "as it comes"}
+        if isinstance(self._source, Shape):
+            shape = self._source
+            self._folder, facts = kept_base(
+                self._parts,
+                lambda out, state: make_decoder(
+                    out, state, self._sample, shape, self.training, self._settling, self._device, stages
+                ),
+            )
+            self.__dict__.pop("_model", None)  # that of the estimate
+            self._targets = {}
+        self._start = self._model.trained()
+        return {**facts, "tuning": self._model.tuning, "weights": self._model.size}
+
+    def work(self, target: TargetFiles) -> int:
+        """Reading the test set and answering, in trained tokens."""
+        examples, rendered = self._target(target)
+        asked = min(self._generated, len(examples))
+        return round((sum(len(one.ids) for one in rendered) + asked * self._words) * _READING)
+
+    def run(self, target: TargetFiles, diet: Diet | None, seed: int) -> dict[str, float]:
+        """Finetune the base on a diet, then read and answer the test set."""
+        model = self._model
+        model.restore(self._start)
+        values: dict[str, float] = {"tokens": 0.0, "steps": 0.0, "distinct": 0.0, "passes": 0.0, "train_seconds": 0.0}
+        if diet is not None:
+            began = time.perf_counter()
+            rendered = model.render(diet.texts)
+            lengths = np.array([max(1, len(one.ids)) for one in rendered], np.int64)
+            steps = steps_of(diet, lengths, self.training, seed)
+            stream = (model.batches(rendered, step, self.training.padded) for step in steps)
+            rate = rising_then_falling(self.training.rate, self.training.rising, len(steps))
+            losses = train(model, stream, rate, seed)
+            values |= facts_of_steps(steps, lengths, diet)
+            few = max(1, len(losses) // 10)
+            values["loss_first"], values["loss_last"] = float(np.mean(losses[:few])), float(np.mean(losses[-few:]))
+            values["train_seconds"] = time.perf_counter() - began
+        began = time.perf_counter()
+        examples, tests = self._target(target)
+        total, count = model.answer_loss(tests, self.training.padded)
+        values["loss"], values["answer_tokens"] = total / max(count, 1), float(count)
+        if self._generated:
+            asked = examples[: self._generated]
+            said = model.answers(tests[: len(asked)], self._words)
+            pairs = [(answer_in(words, right), right) for words, right in zip(said, map(_answer, asked), strict=True)]
+            values["exact_match"] = float(np.mean([exact_match(a, b) for a, b in pairs]))
+            values["token_f1"] = float(np.mean([token_f1(a, b) for a, b in pairs]))
+        values["measure_seconds"] = time.perf_counter() - began
+        return values
+
+    def _target(self, target: TargetFiles) -> tuple[list[Example], list[Rendered]]:
+        if target.name not in self._targets:
+            examples = read(target.test, target.name, self._test_rows)
+            self._targets[target.name] = examples, self._model.render([one.text for one in examples])
+        return self._targets[target.name]
+
+
+def _answer(one: Example) -> str:
+    """The bare answer; where the record has none, the last turn of the chat."""
+    from tsds.records.dialogue import turns_of
+
+    if one.answer is not None:
+        return one.answer
+    turns = turns_of(one.text)
+    return turns[-1].content if turns else one.text

@@ -1,0 +1,128 @@
+"""`tsds evaluate`: from what the user asked for to results on disk."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tsds.errors import InputError
+from tsds.evaluate.data import Data
+from tsds.evaluate.grid import Evaluation, asked_of, look_at
+from tsds.evaluate.presets import check_extra, default_model, experiment_of, preset_of, rate_of
+from tsds.evaluate.results import write_results
+from tsds.evaluate.settings import Kind
+from tsds.evaluate.tables import Outcome
+from tsds.evaluate.training import quiet_threads
+from tsds.stages import Listener, Stages
+
+
+def evaluate(
+    kind: Kind,
+    data: Data,
+    out: Path,
+    *,
+    model: str | None = None,
+    quick: bool = False,
+    tuning: str = "auto",
+    device: str = "auto",
+    part: tuple[int, int] = (1, 1),
+    dry_run: bool = False,
+    listener: Listener | None = None,
+    told: Callable[[dict[str, Any]], None] = lambda estimate: None,
+    command: str | None = None,
+    **given: Any,
+) -> Outcome | None:
+    """Train and measure what a grid asks for; one that was stopped goes on where it was.
+
+    Args:
+      kind: "pretraining" or "instruction".
+      data: pool and targets.
+      out: folder of the cells and the results.
+      model: a name or folder; the small model that needs no network if None.
+      quick: a small grid.
+      tuning: "full", "lora" or "auto"; instruction only.
+      device: to compute on.
+      part: (i, n): of the cells every i-th of n, so that several machines share a grid and a folder.
+      dry_run: stop after the estimate.
+      listener: told of progress.
+      told: the estimate of the whole, before it starts.
+      command: that was typed, for the record.
+      given: values of `settings.Grid`, and epochs and rate; None for the preset's.
+
+    Returns:
+      The tables; None after a dry run.
+
+    Raises:
+      InputError: on unusable input or settings.
+      MissingExtra: without the extra `evaluate`.
+    """
+    check_extra()
+    if tuning not in ("auto", "full", "lora"):
+        raise InputError(f"--tuning is {tuning!r}", remedy="auto, full or lora")
+    quiet_threads()
+    stages = Stages(listener)
+    name = model or default_model(kind)
+    asked_rate = given.get("rate")
+    preset = preset_of(kind, quick, {key: value for key, value in given.items() if value is not None})
+    if kind == "instruction" and asked_rate is None:
+        preset = replace(preset, training=replace(preset.training, rate=rate_of(name, tuning)))
+    data = data.only(preset.grid.targets)
+    if quick and not preset.grid.targets:
+        data = data.only(list(data.targets)[:1])
+    with stages.stage("read the pool"):
+        pool = look_at(data.pool, preset.sample)
+    if not pool.grouped and given.get("methods") is None:
+        some = tuple(method for method in preset.grid.methods if method != "random-stratified")
+        preset = replace(preset, grid=replace(preset.grid, methods=some))
+    experiment, fingerprint = experiment_of(kind, name, preset, pool.sample, tuning, device)
+    grid = preset.grid
+    asked = asked_of(
+        {
+            "kind": kind,
+            "model": fingerprint,
+            "training": preset.training,
+            "settling": preset.settling,
+            "finetuning": preset.finetuning,
+            "generated": preset.generated,
+            "words": preset.words,
+            "tuning": tuning,
+            "sample": preset.sample,
+            "examples": grid.examples,
+            "test_rows": grid.test_rows,
+            "encoder": grid.encoder,
+        },
+        data,
+    )
+    evaluation = Evaluation(experiment, data, grid, pool, out, asked, stages)
+    if not dry_run:
+        evaluation.claim()
+    with stages.stage("estimate"):
+        estimate = evaluation.estimate()
+    told({**estimate, "primary": next(iter(experiment.measures.values())).line})
+    if dry_run:
+        return None
+    base = experiment.prepare(stages)
+    evaluation.run(part)
+    facts = {
+        "model": name,
+        "base": base,
+        "command": command,
+        "machine": f"{platform.machine()}, {platform.system()}, {_cores()} cores",
+        "grid": {f.name: getattr(grid, f.name) for f in fields(grid) if f.init},
+        "training": asdict(preset.training),
+        "pool": {"name": data.pool.name, "used": pool.used},
+        "sizes": evaluation.sizes,
+        "estimate": estimate,
+    }
+    found = evaluation.outcome(facts)
+    write_results(found, evaluation, out)
+    return found
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

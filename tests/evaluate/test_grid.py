@@ -1,0 +1,237 @@
+"""A grid of cells: pairs, equal tokens, conditions, results; one that is killed goes on; bad input is one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+pytest.importorskip("torch")
+
+import tsds
+from tests.command import run
+from tests.evaluate import small
+from tsds.errors import InputError, MissingExtra
+from tsds.evaluate.data import Data, read
+from tsds.evaluate.running import evaluate
+from tsds.evaluate.selecting import Selector, drawn_examples
+from tsds.evaluate.settings import Condition, Grid, Training
+from tsds.evaluate.tables import Outcome
+from tsds.report.saved import renew
+from tsds.stages import Stages
+
+METHODS = ("none", "full", "random", "auto")
+
+
+@pytest.fixture(autouse=True)
+def bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TSDS_BASES", str(tmp_path / "bases"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def pretrained(tmp_path: Path, out: str, **given: Any) -> Outcome:
+    """A grid on the small domain data, with a small model that has a head."""
+    folder = tmp_path / "d"
+    if not folder.exists():
+        small.masked(tmp_path / "m")
+        small.domain(folder)
+    asked = {"methods": METHODS, "sizes": ("10%",), "seeds": 2, "targets": ("near",), "epochs": 20.0, "examples": 20}
+    found = evaluate(
+        "pretraining", Data.of_folder(folder), tmp_path / out, model=str(tmp_path / "m"), quick=True, device="cpu",
+        **(asked | given),
+    )  # fmt: skip
+    assert found is not None
+    return found
+
+
+def test_tokens_are_equal_and_pairs_are_paired(tmp_path: Path) -> None:
+    found = pretrained(tmp_path, "out", equal=("tokens", "examples"))
+    tokens, examples = found.tables
+    trained = {m: tokens.of(m, "tokens") for m in METHODS if m != "none"}
+    assert len({value for by in trained.values() for value in by.values()}) == 1
+    assert len({value for m in trained for value in tokens.of(m, "steps").values()}) == 1
+    assert tokens.of("none", "tokens") == {0: 0.0, 1: 0.0}
+    assert len(set(examples.of("random", "tokens").values())) == 2  # as long as the texts are
+    assert all(set(tokens.of(m, "score")) == {0, 1} for m in METHODS)
+    gap = found.paired(tokens, "auto", "random")
+    scores = tokens.of("auto", "score"), tokens.of("random", "score")
+    assert gap is not None and gap.pairs == 2
+    assert gap.mean == pytest.approx(np.mean([scores[0][s] - scores[1][s] for s in (0, 1)]))
+    assert tokens.of("none", "score") == examples.of("none", "score")  # one cell serves both tables
+
+    written = json.loads((tmp_path / "out" / "evaluate.json").read_text())
+    assert written["primary"] == "score" and len(written["tables"]) == 2
+    assert written["records"][0]["against"] == "random"
+    table = pq.read_table(tmp_path / "out" / "evaluate.parquet").to_pydict()
+    assert len(table["method"]) == 2 * 2 * len(METHODS) and "leaks" in table
+    assert (tmp_path / "out" / "evaluate.svg").stat().st_size > 1000
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "cells").rglob("*.json")}
+    more = pretrained(tmp_path, "out", equal=("tokens",), seeds=3)
+    assert all(path.stat().st_mtime_ns == then for path, then in before.items())  # a grid may grow
+    assert set(more.tables[0].of("auto", "score")) == {0, 1, 2}
+    with pytest.raises(InputError, match="another training"):
+        pretrained(tmp_path, "out", epochs=3.0)
+
+
+def test_draws_are_the_same_for_all_methods_and_differ_by_seed() -> None:
+    assert drawn_examples(100, 10, 3).tolist() == drawn_examples(100, 10, 3).tolist()
+    assert drawn_examples(100, 10, 3).tolist() != drawn_examples(100, 10, 4).tolist()
+    assert drawn_examples(5, 10, 0).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_conditions_change_what_is_selected(tmp_path: Path) -> None:
+    found = pretrained(
+        tmp_path, "out", conditions=("plain", "skewed", "near-duplicates:5%x20"), methods=("in-domain", "round-robin"),
+        seeds=1, targets=("near", "far"), epochs=1.0,
+    )  # fmt: skip
+    assert [table.condition for table in found.tables[:3]] == ["plain", "skewed", "near-duplicates:5%x20"]
+    out = tmp_path / "out" / "selections" / "near"
+    taken = {path.parts[-5]: json.loads(path.read_text()) for path in out.rglob("round-robin/0.json")}
+    assert all(sum(one["counts"]) == 24 for one in taken.values())  # ten percent of the pool without copies
+    assert max(taken["near-duplicates_5%x20"]["rows"]) >= 240 > max(taken["plain"]["rows"])
+    sources = [json.loads(line)["source"] for line in (tmp_path / "d" / "pool.jsonl").read_text().splitlines()]
+    farm = {name: np.mean([sources[row] == "farm" for row in taken[name]["rows"]]) for name in ("plain", "skewed")}
+    assert farm["plain"] == 0 and farm["skewed"] > 0.2  # four fifths of the examples are of the other target
+
+
+def test_overlap_with_the_test_set_is_counted(tmp_path: Path) -> None:
+    folder = small.domain(tmp_path / "d")
+    test = (folder / "targets" / "near" / "test.jsonl").read_text().splitlines()
+    with (folder / "pool.jsonl").open("a") as file:
+        file.writelines(json.dumps({"text": json.loads(line)["text"], "source": "sea"}) + "\n" for line in test[:3])
+    data = Data.of_folder(folder)
+    own, tests = (read(path, "near") for path in (data.targets["near"].examples, data.targets["near"].test))
+    selector = Selector([data.pool], own, None, 20, [one.text for one in tests], "hash", Stages())
+    every = selector.select(Grid("pretraining", methods=("random",)).chosen["random"], 240, 0)
+    leaked = {json.loads(line)["text"] for line in test}
+    texts = [json.loads(line)["text"] for line in (folder / "pool.jsonl").read_text().splitlines()]
+    selector.close()
+    assert every.leaks >= sum(texts[row] in leaked for row in every.rows) > 0
+
+
+def test_a_killed_grid_goes_on(tmp_path: Path) -> None:
+    small.causal(tmp_path / "m")
+    small.chats(tmp_path / "d")
+    out, methods = tmp_path / "cut", ["none", "random", "auto"]
+    asked = [
+        "evaluate", "instruction", "--data", tmp_path / "d", "--model", tmp_path / "m", "--quick", "--sizes", "10%",
+        "--methods", *methods, "--seeds", "3", "--epochs", "30", "--rate", "0.005", "--examples", "20", "--out", out,
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        [*run.COMMAND, *map(str, asked)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
+    )
+    while process.poll() is None and len(list(out.glob("cells/**/*.json"))) < 2:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = {path: path.stat().st_mtime_ns for path in out.glob("cells/**/*.json")}
+    if len(before) == 9:
+        pytest.skip("it was done before it could be killed")
+    assert not (out / "evaluate.json").exists()
+    rest = run.tsds(*asked)
+    assert rest.returncode == 0, rest.stderr
+    assert len(before) >= 2 and all(path.stat().st_mtime_ns == then for path, then in before.items())
+    assert f"9 cells, {len(before)} done" in rest.stderr
+    assert "answer loss" in rest.stdout and "Over all targets and sizes" in rest.stdout
+    whole = evaluate(
+        "instruction", Data.of_folder(tmp_path / "d"), tmp_path / "whole", model=str(tmp_path / "m"), quick=True,
+        sizes=("10%",), methods=tuple(methods), seeds=3, epochs=30.0, rate=0.005, examples=20,
+    )  # fmt: skip
+    assert whole is not None
+    for name in ("loss", "exact_match", "tokens"):
+        values = [pq.read_table(p / "evaluate.parquet").to_pydict()[name] for p in (out, tmp_path / "whole")]
+        assert values[0] == values[1]
+    loss = [whole.tables[0].interval(name, "loss") for name in ("auto", "none")]
+    assert loss[0] is not None and loss[1] is not None and loss[0].mean < loss[1].mean
+
+
+def test_parts_make_the_whole(tmp_path: Path) -> None:
+    small.causal(tmp_path / "m")
+    data = Data.of_folder(small.chats(tmp_path / "d"))
+    given = {"model": str(tmp_path / "m"), "quick": True, "methods": ("none", "random"), "sizes": ("10%",),
+             "device": "cpu", "epochs": 2.0}  # fmt: skip
+    first = evaluate("instruction", data, tmp_path / "o", part=(1, 2), **given)
+    assert first is not None and sum(len(t.of("random", "loss")) for t in first.tables) < 2
+    second = evaluate("instruction", data, tmp_path / "o", part=(2, 2), **given)
+    assert second is not None and set(second.tables[0].of("random", "loss")) == {0, 1}
+    plans: list[dict[str, Any]] = []
+    assert evaluate("instruction", data, tmp_path / "o", dry_run=True, told=plans.append, **given) is None
+    assert plans[0]["cells"] == plans[0]["done"] == 4 and "nats" in plans[0]["primary"]
+
+
+def test_a_report_shows_an_evaluation(tmp_path: Path) -> None:
+    pretrained(tmp_path, "out", methods=("random", "auto"), epochs=1.0)
+    pool, target = tmp_path / "d" / "pool.jsonl", tmp_path / "d" / "targets" / "near" / "train.jsonl"
+    tsds.select(pool, target, size=10).save(tmp_path / "run")
+    renew(tmp_path / "run", tmp_path / "out")
+    assert "near, 10%, equal tokens: F1" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"conditions": ("skew",)}, "unknown condition"),
+        ({"conditions": ("skewed:1%x2",)}, "unknown condition"),
+        ({"sizes": ("200k-tokens",)}, "is in tokens"),
+        ({"methods": ("random", "random")}, "twice"),
+        ({"methods": ("randon",)}, "did you mean random"),
+        ({"equal": ("steps",)}, "tokens, examples"),
+        ({"seeds": 0}, "seeds is 0"),
+        ({"test_rows": 0}, "test-rows is 0"),
+    ],
+)
+def test_wrong_grids_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Grid("pretraining", **wrong)
+
+
+def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tsds.embeddings.encoders import models
+
+    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"tsds\[evaluate\]"):
+        evaluate("instruction", Data.of_folder(small.chats(tmp_path / "d")), tmp_path / "o")
+
+
+def test_wrong_data_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="rate is 0"):
+        Training(epochs=1, rate=0, step_tokens=1, longest=1)
+    assert Condition.parse("near-duplicates:0.1%x100").times == 100
+    folder = small.domain(tmp_path / "d")
+    small.masked(tmp_path / "m")
+    with pytest.raises(InputError, match="did you mean near"):
+        Data.of_folder(folder).only(["nere"])
+    with pytest.raises(InputError, match="no such folder"):
+        Data.of_folder(tmp_path / "nowhere")
+    one = Data.of_folder(folder)
+    with pytest.raises(InputError, match="second target"):
+        evaluate(
+            "pretraining", Data(one.pool, {"near": one.targets["near"]}, {"near": one.targets["near"]}),
+            tmp_path / "o", model=str(tmp_path / "m"), conditions=("skewed",), quick=True,
+        )  # fmt: skip
+    (folder / "targets" / "near" / "train.jsonl").write_text('{"text": "no label here"}\n')
+    with pytest.raises(InputError, match=r"train.jsonl, row 0: the record has no label"):
+        pretrained(tmp_path, "o", methods=("none",))
+    (folder / "pool.csv").write_text("text\na\n")
+    with pytest.raises(InputError, match="is there twice"):
+        Data.of_folder(folder)
+    (folder / "targets" / "far" / "test.jsonl").unlink()
+    (folder / "pool.csv").unlink()
+    for arguments, message in (
+        (["--data", folder], "holds no test"),
+        ([], "no data is given"),
+        (["--data", folder, "--pool", folder / "pool.jsonl"], "exclude each other"),
+        (["--pool", folder / "pool.jsonl", "--target", "a.jsonl", "--test", "b.jsonl"], "has no name"),
+        (["--data", folder, "--part", "3/2"], "--part is '3/2'"),
+    ):
+        done = run.tsds("evaluate", "pretraining", *arguments, "--out", tmp_path / "x")
+        assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert not (tmp_path / "x").exists()

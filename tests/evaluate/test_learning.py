@@ -1,0 +1,166 @@
+"""Models learn what is there to be learned, and nothing where labels are chance."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from tests.evaluate import small
+from tsds.evaluate.causal import CausalModel
+from tsds.evaluate.classifier import Classifier, Finetuning, f1
+from tsds.evaluate.data import Data, read
+from tsds.evaluate.experiment import Diet
+from tsds.evaluate.heads import Narrow
+from tsds.evaluate.instruction import Instruction
+from tsds.evaluate.masked import MaskedModel
+from tsds.evaluate.pretraining import Pretraining
+from tsds.evaluate.settings import Settling, Training
+from tsds.evaluate.stream import equal_tokens
+from tsds.records.dialogue import Dialogue, Turn
+from tsds.stages import Stages
+
+TRAINING = Training(epochs=1, rate=3e-3, step_tokens=256, longest=40)
+SETTLING = Settling(head_steps=6, steps=20, window=3, gain=0.0, rate=3e-3)
+FINETUNING = Finetuning(epochs=6, batch=8, rate=3e-3, longest=40)
+
+
+@pytest.fixture(autouse=True)
+def bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TSDS_BASES", str(tmp_path / "bases"))
+
+
+def test_a_classifier_learns_labels_and_not_chance(tmp_path: Path) -> None:
+    model = MaskedModel(small.masked(tmp_path / "m"), "cpu")
+    rng = random.Random(1)
+    topics = [rng.choice(["sea", "sky"]) for _ in range(160)]
+    tokens = model.tokens([small.sentence(rng, topic) for topic in topics], 40)
+    truth = np.array([topic == "sea" for topic in topics], np.int64)
+    chance = np.random.default_rng(0).permutation(truth)
+    scores = {}
+    for name, labels in (("labels", truth), ("chance", chance)):
+        classifier = Classifier(model.module.base_model, 2, "cpu", 0)
+        classifier.fit(tokens[:80], labels[:80], FINETUNING, 0, 0)
+        scores[name] = f1(labels[80:], classifier.predict(tokens[80:], 0), 2)["micro_f1"]
+    assert scores["labels"] > 0.95 and 0.3 < scores["chance"] < 0.7
+
+
+def test_masked_training_learns_the_words_of_its_texts(tmp_path: Path) -> None:
+    data = Data.of_folder(small.domain(tmp_path / "d"))
+    rng = random.Random(2)
+    pool = [small.sentence(rng, "sea") for _ in range(60)]
+    experiment = Pretraining(
+        small.masked(tmp_path / "m", head=False), pool, TRAINING, SETTLING, FINETUNING, 40, None, "cpu"
+    )
+    base = experiment.prepare(Stages())
+    assert base["head"] == "trained on the pool" and base["all_loss_last"] < base["head_loss_first"]
+    diet = Diet(pool, np.ones(60, np.int64), tokens=256 * 30)
+    first = experiment.run(data.targets["near"], diet, 0)
+    assert first["loss_last"] < first["loss_first"] and first["tokens"] == 256 * 30
+    assert first["score"] > 0.9
+    again = experiment.run(data.targets["near"], diet, 0)
+    for name in ("score", "loss_last", "loss_first"):  # cells leave nothing behind, and are the same bits
+        assert again[name] == first[name]
+    found = Pretraining(tmp_path / "m", pool, TRAINING, SETTLING, FINETUNING, 40, None, "cpu")
+    assert found.base_work() == 0 and found.prepare(Stages()) == base  # kept and found again
+
+
+def test_a_base_that_was_cut_off_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tsds.evaluate import training
+
+    monkeypatch.setattr(training, "_KEEP_EVERY", 3)
+    pool = [small.sentence(random.Random(i), "sky") for i in range(30)]
+
+    def finish(name: str) -> dict[str, object]:
+        monkeypatch.setenv("TSDS_BASES", str(tmp_path / name))
+        folder = small.masked(tmp_path / f"m-{name}", head=False)
+        return Pretraining(folder, pool, TRAINING, SETTLING, FINETUNING, 10, None, "cpu").prepare(Stages())
+
+    whole = finish("whole")
+    calls = []
+    real = training._update
+
+    def cut(*given: object) -> float:
+        calls.append(1)
+        if len(calls) == 12:
+            raise KeyboardInterrupt
+        return real(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "_update", cut)
+    with pytest.raises(KeyboardInterrupt):
+        finish("cut")
+    left = len(calls)
+    assert finish("cut") == whole
+    assert len(calls) - left < 26 - 6  # not all of it again
+
+
+def test_answers_are_learned_from_chats_and_not_from_shuffled_ones(tmp_path: Path) -> None:
+    target = Data.of_folder(small.chats(tmp_path / "d")).targets["sea"]
+    training = Training(epochs=1, rate=1e-2, step_tokens=256, longest=40)
+    experiment = Instruction(small.causal(tmp_path / "m"), [], training, SETTLING, "full", None, 10, 8, "cpu")
+    experiment.prepare(Stages())
+    texts = [one.text for one in read(target.examples, "sea")]
+    answers = [text.turns[1] for text in texts]
+    mixed = np.random.default_rng(0).permutation(len(texts))
+    control = [Dialogue([text.turns[0], answers[i]]) for text, i in zip(texts, mixed, strict=True)]
+    ones = np.ones(len(texts), np.int64)
+    none = experiment.run(target, None, 0)
+    learned = experiment.run(target, Diet(texts, ones, 256 * 100), 0)
+    chance = experiment.run(target, Diet(control, ones, 256 * 100), 0)
+    assert learned["loss"] < chance["loss"] - 0.1 < none["loss"] - 1
+    assert learned["exact_match"] > chance["exact_match"] and none["exact_match"] == 0
+    assert experiment.run(target, None, 0)["loss"] == none["loss"]
+
+
+def test_scores_at_a_few_places_are_those_of_the_whole_model(tmp_path: Path) -> None:
+    import torch
+
+    for module in (MaskedModel(small.masked(tmp_path / "m"), "cpu").module,
+                   CausalModel(small.causal(tmp_path / "c"), "cpu", "lora", 40).module.get_base_model()):  # fmt: skip
+        narrow = Narrow(module, 20)
+        assert narrow.apart
+        ids = torch.arange(12).reshape(2, 6)
+        places = torch.zeros(2, 6, dtype=torch.bool)
+        places[0, 2] = places[1, 4] = True
+        mask = torch.ones_like(ids)
+        whole = module(input_ids=ids, attention_mask=mask).logits[places]
+        assert torch.allclose(narrow.scores(ids, mask, places), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["Roberta", "DistilBert", "Electra"])
+def test_heads_of_other_models_are_taken_apart_or_left_whole(kind: str) -> None:
+    import torch
+    import transformers
+
+    sizes = {"dim": 16, "hidden_dim": 32, "n_layers": 1, "n_heads": 2} if kind == "DistilBert" else {
+        "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+    }  # fmt: skip
+    config = getattr(transformers, f"{kind}Config")(vocab_size=50, **sizes)
+    module = getattr(transformers, f"{kind}ForMaskedLM")(config).eval()
+    narrow = Narrow(module, 50)
+    assert narrow.apart == (kind != "Electra")  # its head has a layer between that is not known here
+    ids = torch.arange(2, 14).reshape(2, 6)
+    places = torch.zeros(2, 6, dtype=torch.bool)
+    places[0, 1] = places[1, 3] = True
+    mask = torch.ones_like(ids)
+    with torch.no_grad():
+        whole = module(input_ids=ids, attention_mask=mask).logits[places]
+        assert torch.allclose(narrow.scores(ids, mask, places), whole, atol=1e-5)
+
+
+def test_only_adapters_are_trained_where_that_is_asked(tmp_path: Path) -> None:
+    model = CausalModel(small.causal(tmp_path / "c"), "cpu", "lora", 40)
+    assert model.tuning == "lora" and all("lora" in name for name in model.trained())
+    rendered = model.render([small_chat() for _ in range(3)])
+    step = equal_tokens(np.array([len(one.ids) for one in rendered]), np.ones(3, np.int64), 1, 24, 0)[0]
+    batch = model.batches(rendered, step, 4096)[0]
+    assert len(batch.labels) == batch.places.sum() < batch.mask.sum()
+
+
+def small_chat() -> Dialogue:
+    """A question and its answer."""
+    return Dialogue([Turn("user", "what goes with wave ?"), Turn("assistant", "the answer is salt")])

@@ -1,0 +1,69 @@
+"""The statistics against cases worked out by hand, and the measures against scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from tsds.evaluate.answers import answer_in, exact_match, normal, token_f1
+from tsds.evaluate.classifier import f1
+from tsds.evaluate.statistics import Paired, bootstrap, record_of
+
+
+def test_the_bootstrap_by_hand() -> None:
+    # Two values: the means are -1, 1, 3 with chances 1/4, 1/2, 1/4.
+    assert bootstrap([np.array([-1.0, 3.0])]) == (-1, 3)
+    # Of 0, 0, 0, 4 the mean of four draws is the number of fours: chances .316, .422, .211, .047, .004.
+    assert bootstrap([np.array([0.0, 0, 0, 4])]) == (0, 3)
+    # Two groups, drawn by chance: the mean of two fair coins is 0, 1/2 or 1.
+    assert bootstrap([np.array([0.0, 1]), np.array([0.0, 1])])[0] == 0
+
+
+def test_pairs_are_paired_by_seed() -> None:
+    mine, theirs = {0: 0.5, 1: 0.7, 2: 0.9}, {2: 0.8, 1: 0.6, 0: 0.4, 7: 0.0}
+    found = Paired.of(mine, theirs, lower=False)
+    assert found is not None
+    assert (found.pairs, found.ahead) == (3, 3)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))
+    assert found.verdict(lower=False) == "win" and found.verdict(lower=True) == "loss"
+    assert Paired.of({0: 1.0}, {1: 1.0}, lower=True) is None
+    alone = Paired.of({0: 1.0}, {0: 0.0}, lower=False)
+    assert alone is not None and alone.verdict(lower=False) == "tie"  # one pair decides nothing
+
+
+def test_the_record_weighs_groups_the_same() -> None:
+    found = record_of([np.array([1.0, 1.0]), np.array([-3.0])], ["win", "tie"])
+    assert found.mean == -1 and (found.wins, found.ties, found.losses) == (1, 1, 0)
+    assert (found.low, found.high) == (-1, -1)
+
+
+def test_f1_is_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    truth, said = rng.integers(0, 5, 200), rng.integers(0, 6, 200)
+    found = f1(truth, said, 9)
+    assert found["micro_f1"] == pytest.approx(f1_score(truth, said, average="micro"))
+    assert found["macro_f1"] == pytest.approx(f1_score(truth, said, average="macro"))
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "said"),
+    [
+        ("It takes 2/2=1 bolt, so 3 in all.\nThe answer is 3.", "3", "3"),
+        ("first 4 then 1,200", "1200", "1,200"),
+        ("I think the answer is (B) or (C)", "(B)", "(B)"),
+        ("Well, no. Yes would be odd.", "yes", "no"),
+        ("The answer is the red cube.\nMore words.", "red cube", "the red cube"),
+        ("", "3", ""),
+        ("   \n", "words", ""),
+    ],
+)
+def test_the_answer_is_found_in_what_was_said(words: str, answer: str, said: str) -> None:
+    assert answer_in(words, answer) == said
+
+
+def test_answers_are_compared_without_dress() -> None:
+    assert exact_match("1,200.", "1200") == 1 and exact_match("$18", "18") == 1 and exact_match("3.0", "3") == 1
+    assert exact_match("17", "18") == 0 and exact_match("", "18") == 0
+    assert token_f1("the red big cube", "red cube") == pytest.approx(2 * 2 / 5)
+    assert token_f1("", "x") == 0 and normal("The  Cat,") == "cat"
