@@ -4,8 +4,8 @@
       KIND-DIGEST.faiss   the index
       KIND-DIGEST.json    what it is of, written last
 
-An index belongs to vectors, not to files: it is found again by a digest of them. Vectors are held in it as one byte a
-dimension, since what it finds is measured again from the pool itself.
+An index belongs to vectors, not to files: it is found again by a digest of them. It holds them coarsely, in a quarter
+of a byte to a byte a dimension, since what it finds is measured again from the pool itself.
 """
 
 from __future__ import annotations
@@ -117,14 +117,14 @@ def build_index(
 
     n, dim = len(vectors), vectors.dim
     links = 8 * _LINKS if kind == "hnsw" else 8
-    needed = BASE_BYTES + n * (dim + links) + 2 * _BLOCK_BYTES
+    needed = BASE_BYTES + n * (dim / 4 if kind == "ivf" else dim) + n * links + 2 * _BLOCK_BYTES
     if memory is not None and needed > memory:
         raise InputError(
             f"--memory allows {memory / 1e9:.3g} GB and the index takes about {needed / 1e9:.3g} GB while it is built",
             remedy=f"--memory {-(-needed // 10**8) / 10:g}G",
         )
     lists = int(np.clip(_LISTS * np.sqrt(n), 1, n // _TRAINED + 1)) if kind == "ivf" else 0
-    made: Any = faiss.index_factory(dim, f"IVF{lists},SQ8" if kind == "ivf" else f"HNSW{_LINKS}_SQ8")
+    made: Any = faiss.index_factory(dim, f"IVF{lists},{_coded(dim)}" if kind == "ivf" else f"HNSW{_LINKS}_SQ8")
     if kind == "hnsw":
         made.hnsw.efConstruction = _BUILD_WIDTH
     else:
@@ -144,6 +144,11 @@ def build_index(
     with atomic_file(folder / f"{index.name}.json") as file:
         file.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return index
+
+
+def _coded(dim: int) -> str:
+    """How an inverted file holds vectors: half a byte for two dimensions, which is scanned ten times as fast as SQ8."""
+    return f"PQ{dim // 2}x4fs" if dim % 2 == 0 else "SQ8"
 
 
 def _name(vectors: Vectors, metric: Metric, kind: Kind, digest: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tsds.approximate import SAMPLED, IndexedSearch
+from tsds.approximate import IndexedSearch
 from tsds.engines import Engine, engine_named
 from tsds.index import KINDS, Index, Kind, build_index, default_folder, find_index
 from tsds.inputs import Inputs
@@ -19,9 +19,9 @@ from tsds.stages import Stages
 
 #: Candidates a target that lists hold, mostly.
 _LISTED = 512
-#: Of an exact search's arithmetic, what an index takes: mostly the targets whose exact lists measure its recall, and a
-#: share of the lists, in which a distance costs more (benchmarks/index.py).
-_INDEX_SHARE = 1 / 6
+#: What an index takes (benchmarks/index.py): seconds a number of the pool, to read it once and find the exact lists by
+#: which recall is measured; and of an exact search's seconds, to look through some of the lists.
+_READ_SECONDS, _INDEX_SHARE = 9.4e-9, 0.3
 #: How much quicker an index must be for `auto` to give up exactness.
 _WORTH = 2.0
 #: Exact searches of so few seconds are never replaced.
@@ -80,7 +80,7 @@ def index_of(inputs: Inputs, settings: Settings, kind: Kind, folder: Path, stage
 def worth_it(candidates: int, targets: int, dim: int) -> bool:
     """Whether an index that is there saves enough to give up exactness."""
     exact = candidates * targets * dim * 2 / flops(dim)
-    return exact > _SHORT and exact > _WORTH * exact * (min(1.0, SAMPLED / targets) + _INDEX_SHARE)
+    return exact > _SHORT and exact > _WORTH * (candidates * dim * _READ_SECONDS + exact * _INDEX_SHARE)
 
 
 def engine_of(settings: Settings) -> Engine:
