@@ -1,10 +1,13 @@
 """One machine, growing pools: seconds and memory against the floors of reading and arithmetic.
 
-    python benchmarks/scale.py [--sizes 100000 1000000 10000000] [--targets 1000] [--method auto] [--data DIR]
+    python benchmarks/scale.py [--sizes 100000 1000000 3000000 10000000] [--targets 1000] [--method auto] [--data DIR]
+    python benchmarks/scale.py --engines local ray ...
 
 Generated float16 vectors (benchmarks/synthetic.py) in shards of a million rows, memory-mapped; each run in a process of
 its own. The floors are measured on the same machine beside it: reading all bytes of the shards once, and a float32
-matrix product of as many multiply-adds as one exact search takes.
+matrix product of as many multiply-adds as one exact search takes. From four sizes on, the seconds of each stage are
+fitted to all sizes but the largest, as a part that is always there and one that grows with the pool, and foretell the
+largest.
 """
 
 from __future__ import annotations
@@ -27,8 +30,8 @@ SHARD, BLOCK = 1_000_000, 100_000
 
 
 def write_shards(folder: Path, n: int, dim: int) -> list[Path]:
-    """The pool as float16 .npy files, those that are there already left as they are."""
-    paths = [folder / f"{n}-{dim}-{start // SHARD:03d}.npy" for start in range(0, n, SHARD)]
+    """The pool as float16 .npy files, those that are there left as they are: a pool starts a larger one."""
+    paths = [folder / f"{dim}-{k // SHARD:03d}-{min(SHARD, n - k)}.npy" for k in range(0, n, SHARD)]
     if all(path.exists() for path in paths):
         return paths
     blocks = pool_blocks(n, dim, block=BLOCK)
@@ -43,12 +46,12 @@ def write_shards(folder: Path, n: int, dim: int) -> list[Path]:
     return paths
 
 
-def run(paths: list[str], wanted: str, size: int, method: str) -> dict[str, object]:
+def run(paths: list[str], wanted: str, size: int, method: str, engine: str = "local") -> dict[str, object]:
     """One selection; in a process of its own."""
     import tsds
 
     began = time.perf_counter()
-    found = tsds.select(paths, wanted, size=size, method=method)
+    found = tsds.select(paths, wanted, size=size, method=method, engine=engine)
     seconds = time.perf_counter() - began
     stages = {stage.name: round(stage.seconds, 2) for stage in found.stages}
     return {"seconds": seconds, "peak_mb": peak_mb(), "stages": stages, "exact": found.answer.exact}
@@ -74,11 +77,25 @@ def floors(paths: list[Path], n: int, m: int, dim: int) -> tuple[float, float]:
     return read, float(np.median(took)) * n / b.shape[1]
 
 
+def foretold(sizes: list[int], stages: list[dict[str, float]]) -> float:
+    """Seconds of the largest size by a line through the others', stage by stage, least squares of relative errors."""
+    names = {name for one in stages for name in one}
+    total = 0.0
+    for name in names:
+        n = np.array(sizes[:-1], float)
+        seconds = np.array([one.get(name, 0.0) for one in stages[:-1]])
+        weight = 1 / np.maximum(seconds, 0.1)
+        fit = np.linalg.lstsq(np.stack([weight, n * weight], 1), seconds * weight, rcond=None)[0]
+        total += float(fit[0] + fit[1] * sizes[-1])
+    return total
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="*", default=[100_000, 1_000_000, 10_000_000])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[100_000, 1_000_000, 3_000_000, 10_000_000])
     parser.add_argument("--targets", type=int, default=1000)
     parser.add_argument("--dim", type=int, default=384)
+    parser.add_argument("--engines", nargs="+", default=["local"])
     parser.add_argument("--method", default="auto")
     parser.add_argument("--data", type=Path, help="keep the generated data in this folder")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -87,8 +104,9 @@ def main() -> None:
         print(json.dumps(run(**json.loads(args.one))))
         return
     print(f"{args.targets:,} targets, {args.dim} dimensions, float16, method {args.method}, size 10,000 or 1 %\n")
-    print("| pool | GB | seconds | read once | arithmetic of one search | times both | peak GB | stages |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| pool | engine | GB | seconds | read once | arithmetic of one search | times both | peak GB | stages |")
+    print("| --- " * 9 + "|")
+    all_stages: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.data or Path(scratch)
         folder.mkdir(exist_ok=True)
@@ -98,16 +116,24 @@ def main() -> None:
             paths = write_shards(folder, n, args.dim)
             read, arithmetic = floors(paths, n, args.targets, args.dim)
             asked = {"paths": [str(p) for p in paths], "wanted": str(wanted), "size": min(10_000, n // 100)}
-            command = [sys.executable, __file__, "--one", json.dumps({**asked, "method": args.method})]
-            out = json.loads(
-                subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
-            )
-            gb, seconds = sum(path.stat().st_size for path in paths) / 1e9, out["seconds"]
-            spent = ", ".join(f"{name} {value:.1f}" for name, value in out["stages"].items() if value >= 0.1)
-            print(
-                f"| {n:,} | {gb:.2f} | {seconds:.1f} | {read:.1f} | {arithmetic:.1f} | "
-                f"{seconds / (read + arithmetic):.1f} | {out['peak_mb'] / 1000:.2f} | {spent} |", flush=True,
-            )  # fmt: skip
+            for engine in args.engines:
+                given = json.dumps({**asked, "method": args.method, "engine": engine})
+                done = subprocess.run(
+                    [sys.executable, __file__, "--one", given], check=True, capture_output=True, text=True
+                )
+                out = json.loads(done.stdout.splitlines()[-1])
+                gb, seconds = sum(path.stat().st_size for path in paths) / 1e9, out["seconds"]
+                spent = ", ".join(f"{name} {value:.1f}" for name, value in out["stages"].items() if value >= 0.1)
+                if engine == args.engines[0]:
+                    all_stages.append(out["stages"])
+                print(
+                    f"| {n:,} | {engine} | {gb:.2f} | {seconds:.1f} | {read:.1f} | {arithmetic:.1f} | "
+                    f"{seconds / (read + arithmetic):.1f} | {out['peak_mb'] / 1000:.2f} | {spent} |", flush=True,
+                )  # fmt: skip
+    if len(args.sizes) >= 4:
+        took = sum(all_stages[-1].values())
+        told = foretold(args.sizes, all_stages)
+        print(f"\n{args.sizes[-1]:,} foretold from the smaller ones: {told:.0f} s, taken {took:.0f} s")
 
 
 if __name__ == "__main__":
