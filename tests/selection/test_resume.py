@@ -47,7 +47,7 @@ def test_a_run_killed_at_random_moments_goes_on(engine: str, files: list[object]
     done, out, whole = tmp_path / "done", tmp_path / "out", tmp_path / "whole"
     process = start([*files, "--out", whole], tmp_path / "unused", 0)
     assert process.wait(timeout=300) == 0, process.communicate()
-    rng, kills, most = random.Random(0), 0, KILLS if engine == "local" else KILLS // 2
+    rng, kills, most = random.Random(0), 0, KILLS if engine == "local" else KILLS // 3
     while True:
         process = start([*files, "--out", out, "--resume", "--engine", engine], done, 0.05)
         try:
@@ -68,7 +68,7 @@ def test_a_run_killed_at_random_moments_goes_on(engine: str, files: list[object]
     names = done.read_text().split()
     if engine == "local":  # the workers of Ray tell nothing
         assert len(names) == len(set(names)), "a part that was done was done again"
-    assert len(names) > 10
+    assert len(names) > (10 if engine == "local" else 3)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []  # nothing is left
 
 

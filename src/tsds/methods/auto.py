@@ -34,7 +34,7 @@ SAMPLINGS: tuple[Sampling, ...] = ("shares", "top")
 FOLDS = 5
 #: How often a candidate may count at most, tried last and one after the other; and by how much, as a share of the cost,
 #: that must be better than distinct examples, or fewer repeats, to be taken.
-REPEATS, LEAST_GAIN = (2, 4), 0.01
+REPEATS, LEAST_GAIN = (2, 4, 8), 0.01
 #: Fewer targets are not split; more are not needed to choose; and so many chosen records are measured.
 LEAST_TARGETS, MOST_TARGETS, MOST_CHOSEN = 10, 300, 1000
 
