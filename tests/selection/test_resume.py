@@ -28,12 +28,21 @@ def files(tmp_path: Path) -> list[object]:
 
 
 def start(arguments: list[object], done: Path, slow: float) -> subprocess.Popen[bytes]:
-    """The command in a process, with small slow parts."""
+    """The command in a process, with small slow parts; what it says goes to a file beside `done`.
+
+    No pipe: what Ray has started inherits it, may outlive a driver that is killed, and would keep it open.
+    """
     environment = {**os.environ, "TSDS_DONE": str(done), "TSDS_SLOW": str(slow)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.selection.slow_parts", *map(str, arguments)],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    with done.with_suffix(".said").open("wb") as said:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.selection.slow_parts", *map(str, arguments)],
+            env=environment, stdout=said, stderr=said,
+        )  # fmt: skip
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait(timeout=60)
 
 
 def bytes_of(out: Path) -> tuple[bytes, bytes]:
@@ -46,22 +55,21 @@ def test_a_run_killed_at_random_moments_goes_on(engine: str, files: list[object]
         pytest.importorskip("ray")
     done, out, whole = tmp_path / "done", tmp_path / "out", tmp_path / "whole"
     process = start([*files, "--out", whole], tmp_path / "unused", 0)
-    assert process.wait(timeout=300) == 0, process.communicate()
+    assert process.wait(timeout=300) == 0, (tmp_path / "unused.said").read_text()
     rng, kills, most = random.Random(0), 0, KILLS if engine == "local" else max(1, KILLS // 5)
     while True:
         process = start([*files, "--out", out, "--resume", "--engine", engine], done, 0.05)
         try:
             wait = rng.uniform(2, 8 if engine == "ray" else 4) if kills < most else 300
-            _, said = process.communicate(timeout=wait)
+            process.wait(timeout=wait)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            kill(process)
             kills += 1
             if out.exists():  # killed in the moment between the end and the tidying up
                 assert command(*files, "--out", out, "--resume").returncode == 2
                 break
             continue
-        assert process.returncode == 0, said.decode()
+        assert process.returncode == 0, done.with_suffix(".said").read_text()
         break
     assert kills > 0
     assert bytes_of(out) == bytes_of(whole)
@@ -77,9 +85,8 @@ def leave_a_killed_run(files: list[object], out: Path, tmp_path: Path) -> Path:
     done = tmp_path / "done"
     process = start([*files, "--out", out], done, 0.3)
     while not done.exists() or len(done.read_text().split()) < 4:
-        assert process.poll() is None, process.communicate()
-    process.kill()
-    process.communicate()
+        assert process.poll() is None, done.with_suffix(".said").read_text()
+    kill(process)
     kept = out.parent / f".{out.name}.tsds-resume"
     assert kept.is_dir()
     return kept
@@ -130,10 +137,9 @@ def test_two_runs_at_once_do_not_share_a_folder(files: list[object], tmp_path: P
     out, done = tmp_path / "out", tmp_path / "done"
     first = start([*files, "--out", out], done, 0.3)
     while not done.exists():
-        assert first.poll() is None, first.communicate()
+        assert first.poll() is None, done.with_suffix(".said").read_text()
     said = command(*files, "--out", out)
-    first.kill()
-    first.communicate()
+    kill(first)
     assert said.returncode == 2
     assert "another run is writing to it" in said.stderr
 
