@@ -66,7 +66,7 @@ class IndexedSearch(NeighborSearch):
         """How the neighbours came about, in words."""
         return (
             f"approximate, by {self.index.kind} of width {self.width:,}: it found {self.recall:.2%} of the nearest "
-            f"{self._checked} of {SAMPLED} targets that brute force finds"
+            f"{self._checked} of {min(len(self.targets), SAMPLED)} targets that brute force finds"
         )
 
     def only(self, which: NDArray[np.int64]) -> NeighborSearch:
@@ -113,15 +113,13 @@ class IndexedSearch(NeighborSearch):
 
         queries = np.ascontiguousarray(self.targets[some], dtype=np.float32)
         more = min(len(self.pool), _PROPOSED * k)
-
         settings: Any
         if self.index.kind == "ivf":
             settings = faiss.SearchParametersIVF(nprobe=width)  # type: ignore[call-arg]
         else:
             settings = faiss.SearchParametersHNSW(efSearch=max(width, more))  # type: ignore[attr-defined]
         proposed = self._opened.search(queries, more, params=settings)[1]
-        exact = super().only(some)._exact_squares(np.maximum(proposed, 0))
-        exact[proposed < 0] = np.inf
+        exact = super().only(some)._exact_squares(proposed)
         order = np.argsort(exact, axis=1, kind="stable")[:, :k]
         kept = np.take_along_axis(proposed, order, 1)
         return np.take_along_axis(exact, order, 1).astype(np.float32), kept

@@ -3,7 +3,7 @@
     .OUT.tsds-resume/
       begun.json        settings, version and input files of the run
       NAME.npz          arrays that a stage has made; NAME-START.npz of the part of a pass that starts there
-      NAME-START.npy    vectors
+      NUMBER/START.npy  vectors of a stream of texts, from a row on
 
 Everything is written whole or not at all, and nothing is changed once written. The folder lies beside the run's own and
 goes when the run has ended.

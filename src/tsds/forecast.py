@@ -21,7 +21,7 @@ from tsds.embeddings.store import Store, default_store, is_store
 from tsds.embeddings.vectors import Vectors
 from tsds.encoding import duration
 from tsds.inputs import task_sources
-from tsds.memory import BASE_BYTES, ENTRY_BYTES, RECORD_BYTES
+from tsds.memory import selection_bytes
 from tsds.methods import method_named
 from tsds.methods.auto import FACTORS, FOLDS, LEAST_TARGETS, MOST_TARGETS, SAMPLINGS
 from tsds.records import Pool, array_files, is_vectors
@@ -71,7 +71,7 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
     if settings.method == "auto" and m >= LEAST_TARGETS:
         trials = FOLDS * (len(FACTORS) * len(SAMPLINGS) + 1)  # and one with repeats, mostly
         seconds["try settings on held-out targets"] = _TRIAL_SECONDS * trials * min(m, MOST_TARGETS) * size
-    memory = BASE_BYTES + min(_BLOCK_BYTES, n * dim * 4) * 2 + n * RECORD_BYTES + m * k * ENTRY_BYTES
+    memory = selection_bytes(n, m * k) + min(_BLOCK_BYTES, n * dim * 4) * 2
     memory += _ENCODER_BYTES if disk else 0
     about = "" if exact else "about "
     lines = [

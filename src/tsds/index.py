@@ -22,7 +22,7 @@ import orjson
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
-from tsds.memory import BASE_BYTES
+from tsds.memory import BASE_BYTES, check_allowed
 from tsds.neighbors import unit_rows
 from tsds.records import atomic_file, user_cache
 
@@ -118,11 +118,7 @@ def build_index(
     n, dim = len(vectors), vectors.dim
     links = 8 * _LINKS if kind == "hnsw" else 8
     needed = BASE_BYTES + n * (dim / 4 if kind == "ivf" else dim) + n * links + 2 * _BLOCK_BYTES
-    if memory is not None and needed > memory:
-        raise InputError(
-            f"--memory allows {memory / 1e9:.3g} GB and the index takes about {needed / 1e9:.3g} GB while it is built",
-            remedy=f"--memory {-(-needed // 10**8) / 10:g}G",
-        )
+    check_allowed(memory, needed, "the index takes about {} GB while it is built")
     lists = int(np.clip(_LISTS * np.sqrt(n), 1, n // _TRAINED + 1)) if kind == "ivf" else 0
     made: Any = faiss.index_factory(dim, f"IVF{lists},{_coded(dim)}" if kind == "ivf" else f"HNSW{_LINKS}_SQ8")
     if kind == "hnsw":
@@ -137,9 +133,8 @@ def build_index(
         advance(len(block))
     folder.mkdir(parents=True, exist_ok=True)
     index = Index(folder, _name(vectors, metric, kind, digest), kind, n, dim, metric, lists)
-    partial = index.path.with_suffix(".partial")
-    faiss.write_index(made, str(partial))
-    partial.replace(index.path)
+    with atomic_file(index.path) as file:
+        faiss.write_index(made, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
     facts = {name: value for name, value in asdict(index).items() if name not in ("folder", "name")}
     with atomic_file(folder / f"{index.name}.json") as file:
         file.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

@@ -10,9 +10,9 @@ from tsds.embeddings.vectors import Vectors
 from tsds.index import Kind, default_folder
 from tsds.inputs import prepare
 from tsds.records import Pool, array_files, is_vectors
-from tsds.searching import engine_of, index_of
+from tsds.searching import index_of, working
 from tsds.settings import Settings
-from tsds.stages import Listener, Stages
+from tsds.stages import Listener
 
 
 def index_pool(
@@ -24,8 +24,7 @@ def index_pool(
       InputError: on an unusable pool, or too little memory.
     """
     with contextlib.ExitStack() as stack:
-        engine = stack.enter_context(contextlib.closing(engine_of(settings)))
-        stages = Stages(listener, engine)
+        stages = stack.enter_context(working(settings, listener))
         inputs = prepare(pool, _first(pool), settings, stages)
         stack.callback(inputs.close)
         index = index_of(inputs, settings, kind, folder or default_folder(), stages)

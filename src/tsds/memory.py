@@ -43,9 +43,25 @@ def check_room(allowed: int | None, candidates: int, entries: int) -> None:
       candidates: records of the pool.
       entries: of the lists of all targets.
     """
-    needed = BASE_BYTES + candidates * RECORD_BYTES + entries * ENTRY_BYTES + 4 * LEAST_BLOCK
+    needed = selection_bytes(candidates, entries) + 4 * LEAST_BLOCK
+    check_allowed(allowed, needed, "about {} GB are needed", "a smaller pool or fewer targets")
+
+
+def selection_bytes(candidates: int, entries: int) -> int:
+    """What a selection takes, but for the blocks that it works on; arguments as for check_room."""
+    return BASE_BYTES + candidates * RECORD_BYTES + entries * ENTRY_BYTES
+
+
+def check_allowed(allowed: int | None, needed: float, what: str, otherwise: str = "") -> None:
+    """Raise InputError if more bytes are needed than are allowed.
+
+    Args:
+      what: they are for, with {} for how many GB.
+      otherwise: what could be done instead of allowing more.
+    """
     if allowed is not None and needed > allowed:
+        more = f"--memory {-(-needed // 10**8) / 10:g}G"
         raise InputError(
-            f"--memory allows {allowed / 1e9:.3g} GB and about {needed / 1e9:.3g} GB are needed",
-            remedy=f"--memory {-(-needed // 10**8) / 10:g}G, or a smaller pool or fewer targets",
+            f"--memory allows {allowed / 1e9:.3g} GB and {what.format(f'{needed / 1e9:.3g}')}",
+            remedy=f"{more}, or {otherwise}" if otherwise else more,
         )

@@ -78,6 +78,11 @@ def unit_rows(block: Block, metric: Metric, *, exact: bool = False) -> Block:
     return np.asarray(wide / np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None])
 
 
+def norm_bound(largest_norm: float, metric: Metric) -> float:
+    """A bound on the norms of vectors as they are compared: of unit norm, but for rounding, under cosine."""
+    return 1.001 if metric == "cosine" else largest_norm
+
+
 def rounding_bound(dim: int, norms: float) -> float:
     """How far a float32 squared distance by |x|^2 + |y|^2 - 2 x.y may be off, for norms |x| + |y| <= norms.
 
@@ -135,7 +140,8 @@ class NeighborSearch:
         self._device = device
         self.targets = unit_rows(np.asarray(targets, dtype=np.float64), metric, exact=True)
         top = float(np.sqrt(np.square(self.targets).sum(axis=1)).max())
-        self._error = rounding_bound(pool.dim, top + (1.001 if metric == "cosine" else largest_norm))
+        norm = norm_bound(largest_norm, metric)
+        self._largest, self._error = max(top, norm), rounding_bound(pool.dim, top + norm)
         self._squares: NDArray[np.float32] = np.empty((len(targets), 0), np.float32)
         self._indices: NDArray[np.int64] = np.empty((len(targets), 0), np.int64)
         self._last: tuple[int, tuple[NDArray[np.int64], Array]] | None = None  # the lists fetched last
@@ -173,7 +179,7 @@ class NeighborSearch:
         if spare > self.fetched:
             self._search_roomily(spare)
         indices = self._indices[:, :spare]
-        exact = np.where(indices < 0, np.inf, self._exact_squares(np.maximum(indices, 0)))
+        exact = self._exact_squares(indices)
         order = np.argsort(exact, axis=1, kind="stable")  # nearly in order already
         indices, exact = np.take_along_axis(indices, order, 1), np.take_along_axis(exact, order, 1)
         tied = (exact[:, 1:] == exact[:, :-1]).any(axis=1)
@@ -202,9 +208,7 @@ class NeighborSearch:
 
     def _search(self, k: int) -> None:
         queries = np.ascontiguousarray(self.targets, dtype=np.float32)
-        norm = float(np.sqrt(np.square(self.targets).sum(axis=1)).max())
-        largest = max(norm, 1.001 if self.metric == "cosine" else self.largest_norm)
-        asked = _Asked(self.pool, queries, self.metric, k, largest, self._device)
+        asked = _Asked(self.pool, queries, self.metric, k, self._largest, self._device)
         rows = self.pool.block_rows(block_bytes(BLOCK_BYTES, self._engine.memory))
         spans = self.pool.spans(rows if self._device is None else DEVICE_BLOCKS * rows)
         found = self._engine.fold("search", _nearest_of, _nearer, asked, spans, self._progress)
@@ -212,7 +216,8 @@ class NeighborSearch:
         self.passes += 1
 
     def _exact_squares(self, indices: NDArray[np.int64]) -> Array:
-        flat = indices.ravel()
+        """Squared distances in float64 of what is listed; infinite where an entry is missing."""
+        flat = np.maximum(indices, 0).ravel()
         owner = np.repeat(np.arange(len(indices)), indices.shape[1])
         order = np.argsort(flat, kind="stable")  # in the file's order, and a candidate of several targets read once
         pairs_at_once = max(1, _TAKE_BYTES // (self.pool.dim * self.pool.dtype.itemsize))
@@ -226,7 +231,7 @@ class NeighborSearch:
         out = np.empty(len(flat))
         for part, squares in map_ordered(chunk, range(0, len(flat), pairs_at_once)):
             out[part] = squares
-        return out.reshape(indices.shape)
+        return np.where(indices < 0, np.inf, out.reshape(indices.shape))
 
 
 @dataclass(frozen=True)

@@ -99,11 +99,12 @@ def _sweep(folder: Path) -> None:
     """Remove what killed runs have left of this folder."""
     for path in folder.parent.glob(f".{folder.name}.tsds-partial-*"):
         match = _PARTIAL.fullmatch(path.name)
-        if match and match["name"] == folder.name and not _alive(int(match["pid"])):
+        if match and match["name"] == folder.name and not alive(int(match["pid"])):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether there is a process of this number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

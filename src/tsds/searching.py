@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from tsds.approximate import IndexedSearch
-from tsds.engines import Engine, engine_named
+from tsds.checkpoint import Checkpoint
+from tsds.engines import engine_named
 from tsds.index import KINDS, Index, Kind, build_index, default_folder, find_index
 from tsds.inputs import Inputs
 from tsds.memory import bytes_of, check_room
 from tsds.neighbors import NeighborSearch
+from tsds.on_device import search_device
 from tsds.settings import Settings
-from tsds.stages import Stages
+from tsds.stages import Listener, Stages
 
 #: Candidates a target that lists hold, mostly.
 _LISTED = 512
@@ -83,10 +87,15 @@ def worth_it(candidates: int, targets: int, dim: int) -> bool:
     return exact > _SHORT and exact > _WORTH * (candidates * dim * _READ_SECONDS + exact * _INDEX_SHARE)
 
 
-def engine_of(settings: Settings) -> Engine:
-    """The engine that the settings ask for, started."""
+@contextlib.contextmanager
+def working(
+    settings: Settings, listener: Listener | None = None, checkpoint: Checkpoint | None = None
+) -> Iterator[Stages]:
+    """Stages on the engine and device that the settings ask for; the engine is let go of at the end."""
     gpus = settings.device.startswith("cuda")
-    return engine_named(settings.engine, settings.workers, bytes_of(settings.memory), gpus=gpus)
+    engine = engine_named(settings.engine, settings.workers, bytes_of(settings.memory), gpus=gpus)
+    with contextlib.closing(engine):
+        yield Stages(listener, engine, checkpoint, search_device(settings.device, settings.engine))
 
 
 @cache

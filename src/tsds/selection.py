@@ -5,7 +5,6 @@ records -> embeddings -> neighbours -> density -> plan -> sample -> selection
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,10 +24,9 @@ from tsds.inputs import Inputs, prepare
 from tsds.methods import Answer, Method, Problem, method_named
 from tsds.near_duplicates import stand_ins
 from tsds.neighbors import NeighborSearch
-from tsds.on_device import search_device
 from tsds.records import Record
 from tsds.sampling import Sampling
-from tsds.searching import engine_of, neighbor_search
+from tsds.searching import neighbor_search, working
 from tsds.settings import Settings
 from tsds.stages import Listener, Stage, Stages
 from tsds.strength import Strength
@@ -62,8 +60,7 @@ def run(
     """
     method = method_named(settings.method)
     settings = settings.with_fixed(method.fixed)
-    with contextlib.closing(engine_of(settings)) as engine:
-        stages = Stages(listener, engine, checkpoint, search_device(settings.device, settings.engine))
+    with working(settings, listener, checkpoint) as stages:
         return _run(pool, target, settings, method, stages, reach)
 
 

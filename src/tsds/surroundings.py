@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from tsds.density import euclidean_bandwidth
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Block, Rows, Vectors
-from tsds.neighbors import Array, from_squares, pair_squares, rounding_bound, unit_rows
+from tsds.neighbors import Array, from_squares, norm_bound, pair_squares, rounding_bound, unit_rows
 from tsds.parallel import map_ordered
 
 #: Records of the pool, candidates and targets that are given a place in the plane.
@@ -148,7 +148,7 @@ def _near(pool: Vectors, seeds: Rows, bandwidth: float, metric: Metric, norm: fl
     asked = unit_rows(pool.take(seeds), metric, exact=True)
     left = asked.astype(np.float32)
     own = np.einsum("ij,ij->i", left, left)
-    slack = rounding_bound(pool.dim, 2.002 if metric == "cosine" else 2 * norm)
+    slack = rounding_bound(pool.dim, 2 * norm_bound(norm, metric))
     limit = np.float32(reach**2 + slack)
 
     def close(item: tuple[int, Block]) -> tuple[Rows, Rows, Array]:

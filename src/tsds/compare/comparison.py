@@ -15,11 +15,10 @@ from tsds.compare.measures import MEASURES
 from tsds.compare.statistics import Interval
 from tsds.errors import InputError
 from tsds.inputs import prepare
-from tsds.on_device import search_device
-from tsds.searching import engine_of, neighbor_search
+from tsds.searching import neighbor_search, working
 from tsds.selection import choose_bandwidth, examples_wanted
 from tsds.settings import Settings
-from tsds.stages import Listener, Stages
+from tsds.stages import Listener
 from tsds.target_weights import shared_by_density
 
 #: Neighbours a target that the shared search brings, at least.
@@ -134,8 +133,7 @@ def compare(
     if folds < 2 or draws < 1:
         raise InputError(f"{folds} folds and {draws} draws", remedy="two folds and one draw at least")
     with contextlib.ExitStack() as stack:
-        engine = stack.enter_context(contextlib.closing(engine_of(settings)))
-        stages = Stages(listener, engine, device=search_device(settings.device, settings.engine))
+        stages = stack.enter_context(working(settings, listener))
         inputs = prepare(pool, target, settings, stages)
         stack.callback(inputs.close)
         m = len(inputs.targets.mu)
@@ -148,7 +146,7 @@ def compare(
         bandwidth = choose_bandwidth(settings, inputs, search, stages)
         if settings.target_weights == "density":
             inputs.targets = shared_by_density(inputs.targets, bandwidth.value, settings.metric)
-        bench = Bench(inputs, settings, size, search, bandwidth, engine)
+        bench = Bench(inputs, settings, size, search, bandwidth, stages.engine)
         known = {(cell.contender, cell.draw, cell.fold): cell for cell in done}
         cells = []
         with stages.stage("compare", len(contenders) * folds * draws) as advance:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tsds.density.kernel import euclidean_bandwidth
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Block, Rows, Vectors
-from tsds.neighbors import rounding_bound, unit_rows
+from tsds.neighbors import norm_bound, rounding_bound, unit_rows
 from tsds.parallel import map_ordered
 
 Single = NDArray[np.float32]
@@ -59,7 +59,6 @@ class Cells:
         """Fit components and centroids on a sample of the pool."""
         import faiss
 
-        norm = 1.001 if metric == "cosine" else largest_norm
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.choice(len(pool), min(len(pool), _SAMPLE), replace=False))
         sample = unit_rows(pool.take(rows), metric).astype(np.float32)
@@ -77,7 +76,7 @@ class Cells:
         lengths = np.square(centroids).sum(axis=1)
         share = np.bincount(_nearest(prefix, centroids, lengths), minlength=len(centroids)) / len(prefix)
         # Centred vectors are at most twice as long; the prefix distance is a sum of squares with cancellation.
-        slack = rounding_bound(pool.dim, 4 * norm)
+        slack = rounding_bound(pool.dim, 4 * norm_bound(largest_norm, metric))
         doubled = (2 * np.sqrt(between)).astype(np.float32)
         reach = euclidean_bandwidth(bandwidth, metric)
         return cls(metric, reach, slack, basis, shift, centroids, lengths, doubled, share)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.density.cells import Cells, Single, augmented, close
+from tsds.density.cells import Cells, Single, augmented, close, grouped
 from tsds.density.kernel import kernel_weight
 from tsds.embeddings.vectors import Block, Rows, Vectors
 from tsds.engines import Span
@@ -91,11 +91,6 @@ class Found:
         )
 
 
-def both(a: Found, b: Found) -> Found:
-    """What two parts of the pool hold."""
-    return a.plus(b)
-
-
 def meet(asked: Asked, span: Span) -> Found:
     """What the candidates find in one span, cell by cell, and what the sample finds in all of it."""
     if asked.device is not None:
@@ -154,7 +149,7 @@ def _meet_on(asked: Asked, span: Span) -> Found:
     return found
 
 
-def squares_of(a: Block, i: Rows, b: Block, j: Rows) -> Array:
+def _squares(a: Block, i: Rows, b: Block, j: Rows) -> Array:
     """|a[i] - b[j]|^2 in float64: pair by pair, or by one product where the pairs fill most of a rectangle."""
     rows, at_row = np.unique(i, return_inverse=True)
     columns, at_column = np.unique(j, return_inverse=True)
@@ -177,10 +172,8 @@ def _group(asked: Asked, span: Span) -> list[Grouped]:
         start, block = item
         inner = cells.prefix(unit_rows(block, cells.metric))
         cell = cells.cell_of(inner)
-        order = np.argsort(cell, kind="stable")
-        cell = cell[order]
-        ends = np.searchsorted(cell, np.arange(len(cells) + 1))
-        return Grouped(order + start, cell, ends, augmented(inner[order], "right"))
+        order, ends = grouped(cell, len(cells))
+        return Grouped(order + start, cell[order], ends, augmented(inner[order], "right"))
 
     return list(map_ordered(one, asked.pool.blocks(asked.pool.block_rows(BLOCK_BYTES), span)))
 
@@ -193,7 +186,7 @@ def _kernel(asked: Asked, i: Rows, rows: Rows) -> Array:
     if len(other):
         unique, at = np.unique(rows[other], return_inverse=True)
         stored = unit_rows(asked.pool.take(unique), metric, exact=True)
-        kernel[other] = kernel_weight(squares_of(asked.vectors, i[other], stored, at), asked.bandwidth, metric)
+        kernel[other] = kernel_weight(_squares(asked.vectors, i[other], stored, at), asked.bandwidth, metric)
     return kernel
 
 

@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 
 from tsds.density.cells import PREFIX, Cells, Single, augmented, close, grouped
 from tsds.density.kernel import kernel_weight
-from tsds.density.meeting import BLOCK_BYTES, NONE, PART_ROWS, Asked, Kept, both, meet
+from tsds.density.meeting import BLOCK_BYTES, NONE, PART_ROWS, Asked, Found, Kept, meet
 from tsds.embeddings.scan import Metric, Progress
 from tsds.embeddings.vectors import Rows, Vectors
 from tsds.engines import Engine, LocalEngine
-from tsds.neighbors import Array, pair_squares, unit_rows
+from tsds.neighbors import Array, norm_bound, pair_squares, unit_rows
 
 #: Shares of the bandwidth tried as margin, the exact one first.
 MARGINS = (1.0, 0.7, 0.5, 0.35)
@@ -90,7 +90,7 @@ class DensitySearch:
     ) -> None:
         self.pool, self.copies, self.bandwidth, self.metric = pool, copies, bandwidth, metric
         self._engine, self._seed, self._kept = engine or LocalEngine(), seed, Kept()
-        self._device, self._largest = device, 1.001 if metric == "cosine" else largest_norm
+        self._device, self._largest = device, norm_bound(largest_norm, metric)
         self._cells = Cells.fit(pool, bandwidth, metric, largest_norm, seed)
 
     def search(self, candidates: Rows, margin: float = 1.0, progress: Progress = lambda rows: None) -> Density:
@@ -113,7 +113,7 @@ class DensitySearch:
             self._largest, self._device,
         )  # fmt: skip
         spans = self.pool.spans(PART_ROWS, self.pool.block_rows(BLOCK_BYTES))
-        total = self._engine.fold("density", meet, both, asked, spans, progress)
+        total = self._engine.fold("density", meet, Found.plus, asked, spans, progress)
         # Each candidate meets itself at distance zero exactly; rounding of the sums must not lose that.
         own = np.ones(len(candidates)) if self.copies is None else self.copies[candidates].astype(np.float64)
         others = total.true_pairs - len(sample)  # a candidate's meeting with itself is no near-duplicate

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from tsds.errors import RunError
+from tsds.places import alive
 from tsds.records import atomic_file, user_cache
 
 FACTS, STATE = "base.json", "state.pt"
@@ -47,7 +48,7 @@ def kept_base(parts: tuple[Any, ...], make: Callable[[Path, Path], dict[str, Any
     """
     folder = base_of(parts)
     digest = folder.name
-    if (folder / FACTS).is_file():
+    if is_there(parts):
         return folder, orjson.loads((folder / FACTS).read_bytes())
     # Two runs that make the same base at once each write to a folder of their own; the state is that of who wrote last.
     scratch = bases_folder() / f".{digest}.{os.getpid()}"
@@ -72,5 +73,5 @@ def _sweep(digest: str) -> None:
     """Remove the folders that killed runs left of this base; their state stays, to go on from."""
     for path in bases_folder().glob(f".{digest}.*"):
         pid = path.name.rpartition(".")[2]
-        if path.is_dir() and pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc").is_dir():
+        if path.is_dir() and pid.isdecimal() and not alive(int(pid)):
             shutil.rmtree(path, ignore_errors=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +14,11 @@ from tsds.compare.measures import Measure
 from tsds.evaluate.data import TargetFiles
 from tsds.evaluate.settings import Equal, Training
 from tsds.evaluate.stream import Step, equal_passes, equal_tokens
+from tsds.evaluate.training import Batch, Trainable, rising_then_falling, train
 from tsds.stages import Stages
+
+#: Forward passes cost about a third of a training step.
+READING = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,46 @@ class Experiment(Protocol):
 
     def run(self, target: TargetFiles, diet: Diet | None, seed: int) -> dict[str, float]:
         """Train on a diet (None: not at all) and measure."""
+
+
+def train_on(
+    model: Trainable,
+    diet: Diet | None,
+    lengths: NDArray[np.int64],
+    batches: Callable[[int, Step], list[Batch]],
+    training: Training,
+    seed: int,
+) -> dict[str, float]:
+    """Train a model on a diet; what it was trained on, its losses and seconds. Without a diet all is zero.
+
+    Args:
+      lengths: [n], tokens of the diet's texts.
+      batches: of a step, by its number.
+    """
+    if diet is None:
+        return {"tokens": 0.0, "steps": 0.0, "distinct": 0.0, "passes": 0.0, "train_seconds": 0.0}
+    began = time.perf_counter()
+    steps = steps_of(diet, lengths, training, seed)
+    rate = rising_then_falling(training.rate, training.rising, len(steps))
+    losses = train(model, (batches(i, step) for i, step in enumerate(steps)), rate, seed)
+    few = max(1, len(losses) // 10)
+    return {
+        **facts_of_steps(steps, lengths, diet),
+        "loss_first": float(np.mean(losses[:few])),
+        "loss_last": float(np.mean(losses[-few:])),
+        "train_seconds": time.perf_counter() - began,
+    }
+
+
+def tokens_a_second(model: Trainable, steps: Sequence[Step], batches: Callable[[Step], list[Batch]]) -> float:
+    """How fast steps of one size are trained: the quickest of them, as the first warms up."""
+    times = []
+    for step in steps:
+        made = batches(step)
+        began = time.perf_counter()
+        train(model, [made], lambda number: 1e-6, 0)
+        times.append(time.perf_counter() - began)
+    return steps[0].total / min(times)
 
 
 def steps_of(diet: Diet, lengths: NDArray[np.int64], training: Training, seed: int) -> list[Step]:

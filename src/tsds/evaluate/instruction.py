@@ -20,10 +20,9 @@ from tsds.evaluate.bases import base_of, digest_of, is_there, kept_base
 from tsds.evaluate.causal import CausalModel
 from tsds.evaluate.data import Example, TargetFiles, read
 from tsds.evaluate.decoder import Shape, make_decoder, write_untrained
-from tsds.evaluate.experiment import Diet, facts_of_steps, steps_of
+from tsds.evaluate.experiment import READING, Diet, tokens_a_second, train_on
 from tsds.evaluate.settings import Settling, Training
 from tsds.evaluate.stream import equal_tokens
-from tsds.evaluate.training import rising_then_falling, train
 from tsds.stages import Stages
 
 MEASURES = {
@@ -31,7 +30,6 @@ MEASURES = {
     "exact_match": Measure("exact match", "share of the generated answers that are the task's answer", False),
     "token_f1": Measure("token F1", "overlap of words of generated and right answers, mean", False),
 }
-_READING = 1 / 3
 
 
 class Instruction:
@@ -86,21 +84,17 @@ class Instruction:
 
     def lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Tokens of each text, prompt and completion, [n]."""
-        return np.array([max(1, len(one.ids)) for one in self._model.render(texts)], np.int64)
+        return _lengths(self._model.render(texts))
 
     def speed(self, sample: Sequence[str], stages: Stages) -> float:
         """Tokens trained in a second, from two steps whose outcome is thrown away."""
         model = self._model
         kept, rendered = model.trained(), model.render(sample[:256])
-        lengths = np.array([max(1, len(one.ids)) for one in rendered], np.int64)
+        lengths = _lengths(rendered)
         steps = equal_tokens(lengths, np.ones(len(lengths), np.int64), 3, min(self.training.step_tokens, 2048), 0)
-        times = []
-        for step in steps:
-            began = time.perf_counter()
-            train(model, [model.batches(rendered, step, self.training.padded)], lambda number: 1e-6, 0)
-            times.append(time.perf_counter() - began)
+        speed = tokens_a_second(model, steps, lambda step: model.batches(rendered, step, self.training.padded))
         model.restore(kept)
-        return steps[0].total / min(times)
+        return speed
 
     def base_work(self) -> int:
         """Tokens trained to make a decoder, at most."""
@@ -128,25 +122,17 @@ class Instruction:
         """Reading the test set and answering, in trained tokens."""
         examples, rendered = self._target(target)
         asked = min(self._generated, len(examples))
-        return round((sum(len(one.ids) for one in rendered) + asked * self._words) * _READING)
+        return round((sum(len(one.ids) for one in rendered) + asked * self._words) * READING)
 
     def run(self, target: TargetFiles, diet: Diet | None, seed: int) -> dict[str, float]:
         """Finetune the base on a diet, then read and answer the test set."""
         model = self._model
         model.restore(self._start)
-        values: dict[str, float] = {"tokens": 0.0, "steps": 0.0, "distinct": 0.0, "passes": 0.0, "train_seconds": 0.0}
-        if diet is not None:
-            began = time.perf_counter()
-            rendered = model.render(diet.texts)
-            lengths = np.array([max(1, len(one.ids)) for one in rendered], np.int64)
-            steps = steps_of(diet, lengths, self.training, seed)
-            stream = (model.batches(rendered, step, self.training.padded) for step in steps)
-            rate = rising_then_falling(self.training.rate, self.training.rising, len(steps))
-            losses = train(model, stream, rate, seed)
-            values |= facts_of_steps(steps, lengths, diet)
-            few = max(1, len(losses) // 10)
-            values["loss_first"], values["loss_last"] = float(np.mean(losses[:few])), float(np.mean(losses[-few:]))
-            values["train_seconds"] = time.perf_counter() - began
+        rendered = [] if diet is None else model.render(diet.texts)
+        values = train_on(
+            model, diet, _lengths(rendered), lambda _, step: model.batches(rendered, step, self.training.padded),
+            self.training, seed,
+        )  # fmt: skip
         began = time.perf_counter()
         examples, tests = self._target(target)
         total, count = model.answer_loss(tests, self.training.padded)
@@ -165,6 +151,10 @@ class Instruction:
             examples = read(target.test, target.name, self._test_rows)
             self._targets[target.name] = examples, self._model.render([one.text for one in examples])
         return self._targets[target.name]
+
+
+def _lengths(rendered: Sequence[Rendered]) -> NDArray[np.int64]:
+    return np.array([max(1, len(one.ids)) for one in rendered], np.int64)
 
 
 def _answer(one: Example) -> str:

@@ -16,12 +16,12 @@ from tsds.embeddings.encoders.models import device_of, model_fingerprint
 from tsds.evaluate.bases import digest_of, is_there, kept_base
 from tsds.evaluate.classifier import Classifier, Finetuning, f1
 from tsds.evaluate.data import TargetFiles, labelled, read
-from tsds.evaluate.experiment import Diet, facts_of_steps, steps_of
+from tsds.evaluate.experiment import READING, Diet, tokens_a_second, train_on
 from tsds.evaluate.masked import MaskedModel
 from tsds.evaluate.selecting import drawn_examples
 from tsds.evaluate.settings import Settling, Training
 from tsds.evaluate.stream import Step, equal_tokens
-from tsds.evaluate.training import rising_then_falling, rising_then_level, settled, train
+from tsds.evaluate.training import rising_then_level, settled, train
 from tsds.stages import Stages
 
 MEASURES = {
@@ -29,8 +29,6 @@ MEASURES = {
     "micro_f1": Measure("micro F1", "share of the test texts classified right", False),
     "macro_f1": Measure("macro F1", "mean F1 of the classes", False),
 }
-#: Forward passes cost about a third of a training step.
-_READING = 1 / 3
 
 
 class Pretraining:
@@ -70,20 +68,14 @@ class Pretraining:
         model = MaskedModel(self._folder, self._device)
         tokens = model.tokens(sample[:256], self.training.longest)
         steps = _steps(tokens, 3, min(self.training.step_tokens, 2048), 0)
-        times = []
-        for step in steps:
-            batches = model.batches(tokens, step, self.training.padded, [0])
-            began = time.perf_counter()
-            train(model, [batches], lambda number: 1e-6, 0)
-            times.append(time.perf_counter() - began)
-        return steps[0].total / min(times)
+        return tokens_a_second(model, steps, lambda step: model.batches(tokens, step, self.training.padded, [0]))
 
     def base_work(self) -> int:
         """Tokens trained to make the base, at most."""
         if not self._model.new_head or is_there(self._parts):
             return 0
         head = self._settling.head_steps * self.training.step_tokens
-        return round(head * _READING) + self._settling.steps * self.training.step_tokens
+        return round(head * READING) + self._settling.steps * self.training.step_tokens
 
     def prepare(self, stages: Stages) -> dict[str, object]:
         """A base with a working head: the model as it comes, or with a head trained alone, then with the rest."""
@@ -99,26 +91,19 @@ class Pretraining:
         data = self._target(target)
         mean = float(np.mean([len(row) for row in data.tokens[: 2 * self._examples]]))
         labels = min(self._examples, len(data.tokens))
-        return round(labels * mean * self._finetuning.epochs + data.test_total * _READING)
+        return round(labels * mean * self._finetuning.epochs + data.test_total * READING)
 
     def run(self, target: TargetFiles, diet: Diet | None, seed: int) -> dict[str, float]:
         """Continue from the base on a diet, finetune on the labelled texts of this seed, test."""
         assert self._weights is not None, "prepare comes first"
         model, data = self._model, self._target(target)
         model.module.load_state_dict(self._weights)
-        values: dict[str, float] = {"tokens": 0.0, "steps": 0.0, "distinct": 0.0, "passes": 0.0, "train_seconds": 0.0}
-        if diet is not None:
-            began = time.perf_counter()
-            tokens = model.tokens(diet.texts, self.training.longest)
-            lengths = np.array([len(row) for row in tokens], np.int64)
-            steps = steps_of(diet, lengths, self.training, seed)
-            stream = (model.batches(tokens, step, self.training.padded, [seed, 19, i]) for i, step in enumerate(steps))
-            rate = rising_then_falling(self.training.rate, self.training.rising, len(steps))
-            losses = train(model, stream, rate, seed)
-            values |= facts_of_steps(steps, lengths, diet)
-            few = max(1, len(losses) // 10)
-            values["loss_first"], values["loss_last"] = float(np.mean(losses[:few])), float(np.mean(losses[-few:]))
-            values["train_seconds"] = time.perf_counter() - began
+        tokens = [] if diet is None else model.tokens(diet.texts, self.training.longest)
+        lengths = np.array([len(row) for row in tokens], np.int64)
+        values = train_on(
+            model, diet, lengths, lambda i, step: model.batches(tokens, step, self.training.padded, [seed, 19, i]),
+            self.training, seed,
+        )  # fmt: skip
         began = time.perf_counter()
         rows = drawn_examples(len(data.tokens), self._examples, seed)
         classifier = Classifier(model.module.base_model, len(data.classes), self._device, seed)

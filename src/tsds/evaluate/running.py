@@ -16,6 +16,7 @@ from tsds.evaluate.results import write_results
 from tsds.evaluate.settings import Kind
 from tsds.evaluate.tables import Outcome
 from tsds.evaluate.training import quiet_threads
+from tsds.parallel import cores
 from tsds.stages import Listener, Stages
 
 
@@ -110,7 +111,7 @@ def evaluate(
         "model": name,
         "base": base,
         "command": command,
-        "machine": f"{platform.machine()}, {platform.system()}, {_cores()} cores",
+        "machine": f"{platform.machine()}, {platform.system()}, {cores()} cores",
         "grid": {f.name: getattr(grid, f.name) for f in fields(grid) if f.init},
         "training": asdict(preset.training),
         "pool": {"name": data.pool.name, "used": pool.used},
@@ -120,9 +121,3 @@ def evaluate(
     found = evaluation.outcome(facts)
     write_results(found, evaluation, out)
     return found
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
