@@ -190,16 +190,18 @@ def test_bad_input_is_the_same_line_as_on_one_machine(connected: Any) -> None:
         RayEngine(workers=1).fold("check", failing, joined, None, [(0, 1)], lambda rows: None)
 
 
-def test_the_command_joins_a_cluster_by_its_address(cluster: Any, tmp_path: Path) -> None:
+def test_the_command_joins_a_cluster(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pool, target = files(3, tmp_path / "pool"), tmp_path / "target.npy"
     np.save(target, clustered(40, DIM, seed=3))
     common = ["select", "--pool", *pool, "--target", target, "--size", "60"]
-    there = command(*common, "--out", tmp_path / "ray", "--engine", f"ray:{cluster.address}")
-    assert there.returncode == 0, there.stderr
     here = command(*common, "--out", tmp_path / "local")
     assert here.returncode == 0, here.stderr
-    one, other = (pq.read_table(tmp_path / name / "selection.parquet") for name in ("ray", "local"))
-    assert one.equals(other)
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)  # the cluster that this machine belongs to
+    for name, engine in (("by address", [f"ray:{cluster.address}"]), ("there", ["ray", "--workers", 2])):
+        there = command(*common, "--out", tmp_path / name, "--engine", *engine)
+        assert there.returncode == 0, there.stderr
+        one, other = (pq.read_table(tmp_path / which / "selection.parquet") for which in (name, "local"))
+        assert one.equals(other)
 
 
 def test_an_address_where_none_answers_is_one_line(tmp_path: Path) -> None:

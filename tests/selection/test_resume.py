@@ -32,7 +32,7 @@ def start(arguments: list[object], done: Path, slow: float) -> subprocess.Popen[
 
     No pipe: what Ray has started inherits it, may outlive a driver that is killed, and would keep it open.
     """
-    environment = {**os.environ, "TSDS_DONE": str(done), "TSDS_SLOW": str(slow)}
+    environment = {**os.environ, "TSDS_DONE": str(done), "TSDS_SLOW": str(slow), "RAY_ADDRESS": "local"}
     with done.with_suffix(".said").open("wb") as said:
         return subprocess.Popen(
             [sys.executable, "-m", "tests.selection.slow_parts", *map(str, arguments)],

@@ -50,17 +50,7 @@ class RayEngine:
     ) -> None:
         self._ours = not ray.is_initialized()
         if self._ours:
-            quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-            if address is None:
-                quiet |= {"num_cpus": workers, "include_dashboard": False}
-            else:
-                _check_answers(address)
-            try:
-                ray.init(address=address, **quiet)
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                raise InputError(
-                    f"no Ray cluster answers at {address}: {error}", remedy="ray start --head starts one"
-                ) from error
+            _connect(address, workers)
         self.memory = memory
         self.name = f"ray:{address}" if address else "ray"
         there = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -108,6 +98,24 @@ class RayEngine:
             ray.shutdown()
 
 
+def _connect(address: str | None, workers: int | None) -> None:
+    """Join a cluster, or start one of so many cores."""
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address is not None:
+        _check_answers(address)
+    try:
+        if address is None:
+            try:
+                ray.init(num_cpus=workers, include_dashboard=False, **quiet)
+                return
+            except ValueError:  # there is one, and it has the cores that it has
+                pass
+        ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        where = f"answers at {address}" if address else "can be joined or started here"
+        raise InputError(f"no Ray cluster {where}: {error}", remedy="ray start --head starts one") from error
+
+
 def _check_answers(address: str) -> None:
     """Raise InputError unless something listens there: Ray itself waits for minutes, and then ends the process."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
@@ -126,6 +134,8 @@ def _as_here(name: str) -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, ray.exceptions.RayError):  # not of the work: what it needs is lost for good
+            raise RunError(f"{name}: Ray gave up: {error.cause}") from error
         raise error.cause from None
     except ray.exceptions.RayError as error:
         raise RunError(f"{name}: Ray gave up: {error}") from error
