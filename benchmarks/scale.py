@@ -7,7 +7,7 @@ Generated float16 vectors (benchmarks/synthetic.py) in shards of a million rows,
 its own. The floors are measured on the same machine beside it: reading all bytes of the shards once, and a float32
 matrix product of as many multiply-adds as one exact search takes. From four sizes on, the seconds of each stage are
 fitted to all sizes but the largest, as a part that is always there and one that grows with the pool, and foretell the
-largest.
+largest: the cost model of docs/scale.md.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import nnls
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.synthetic import pool_blocks, targets
@@ -77,17 +78,16 @@ def floors(paths: list[Path], n: int, m: int, dim: int) -> tuple[float, float]:
     return read, float(np.median(took)) * n / b.shape[1]
 
 
-def foretold(sizes: list[int], stages: list[dict[str, float]]) -> float:
-    """Seconds of the largest size by a line through the others', stage by stage, least squares of relative errors."""
-    names = {name for one in stages for name in one}
-    total = 0.0
-    for name in names:
-        n = np.array(sizes[:-1], float)
-        seconds = np.array([one.get(name, 0.0) for one in stages[:-1]])
+def fitted(sizes: list[int], stages: list[dict[str, float]]) -> dict[str, tuple[float, float]]:
+    """Of each stage, seconds that are always there and seconds a record: least relative squares, none negative."""
+    found = {}
+    for name in dict.fromkeys(name for one in stages for name in one):
+        n = np.array(sizes, float)
+        seconds = np.array([one.get(name, 0.0) for one in stages])
         weight = 1 / np.maximum(seconds, 0.1)
-        fit = np.linalg.lstsq(np.stack([weight, n * weight], 1), seconds * weight, rcond=None)[0]
-        total += float(fit[0] + fit[1] * sizes[-1])
-    return total
+        always, each = nnls(np.stack([weight, n * weight], 1), seconds * weight)[0]
+        found[name] = (float(always), float(each))
+    return found
 
 
 def main() -> None:
@@ -131,9 +131,16 @@ def main() -> None:
                     f"{seconds / (read + arithmetic):.1f} | {out['peak_mb'] / 1000:.2f} | {spent} |", flush=True,
                 )  # fmt: skip
     if len(args.sizes) >= 4:
-        took = sum(all_stages[-1].values())
-        told = foretold(args.sizes, all_stages)
-        print(f"\n{args.sizes[-1]:,} foretold from the smaller ones: {told:.0f} s, taken {took:.0f} s")
+        largest = args.sizes[-1]
+        print(
+            f"\n| stage | always | a million records | {largest:,} foretold | taken |\n| --- | --- | --- | --- | --- |"
+        )
+        told = 0.0
+        for name, (always, each) in fitted(args.sizes[:-1], all_stages[:-1]).items():
+            told += always + each * largest
+            taken = all_stages[-1].get(name, 0.0)
+            print(f"| {name} | {always:.1f} | {1e6 * each:.2f} | {always + each * largest:.1f} | {taken:.1f} |")
+        print(f"\nall stages: {told:.0f} s foretold, {sum(all_stages[-1].values()):.0f} s taken")
 
 
 if __name__ == "__main__":

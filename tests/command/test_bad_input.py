@@ -123,6 +123,7 @@ CASES: dict[str, tuple[Case, str]] = {
     "negative bandwidth": (lambda d: _args(d, "--bandwidth", "-1"), r"--bandwidth is -1"),
     "template and field": (lambda d: _args(d, "--text-field", "text", "--template", "{text}"), r"both given"),
     "too many neighbours": (lambda d: _args(d, "--neighbors", 39), r"39 neighbours a target exceed half"),
+    "a store as the pool": (lambda d: _args(d, pool=_raw(d, "tsds-store.json", b"{}").parent), r"a store: .*--store"),
     "unknown format": (lambda d: _args(d, "--format", "xml"), r"xml"),
     "task without a name": (lambda d: _args(d, "--target", f"math={_target(d)}"), r"has no name and others have"),
     "unknown task weight": (lambda d: _args(d, "--task-weights", "math=2"), r"--task-weights names 'math'"),

@@ -49,9 +49,9 @@ from tsds.embeddings.shards import (
 from tsds.embeddings.vectors import Vectors
 from tsds.engines import Engine
 from tsds.errors import InputError, RunError
-from tsds.records import atomic_file, user_cache
+from tsds.records import STORE_MARK, atomic_file, user_cache
 
-MARK, SPACE = "tsds-store.json", "space.json"
+SPACE = "space.json"
 _LOCK = ".lock"
 #: A shard is as large as this, and no longer than that: what a killed run has to do again.
 _SHARD_BYTES, _SHARD_ROWS = 32 << 20, 4096
@@ -95,7 +95,7 @@ class Store:
 
     def __init__(self, folder: Path, precision: Precision = "float16") -> None:
         self.folder, self.precision = folder.expanduser(), precision
-        mark = self.folder / MARK
+        mark = self.folder / STORE_MARK
         if not mark.is_file():
             # Hidden files may be another run's, which is making the same store; it may have finished meanwhile.
             other = self.folder.exists() and (
@@ -135,7 +135,7 @@ class Store:
 
 def is_store(folder: Path) -> bool:
     """Whether a folder is an embedding store."""
-    return (folder / MARK).is_file()
+    return (folder / STORE_MARK).is_file()
 
 
 @dataclass(frozen=True)

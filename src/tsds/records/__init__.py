@@ -8,12 +8,13 @@ from tsds.records.formats import FORMATS, Format
 from tsds.records.pool import Pool
 from tsds.records.remote import Elsewhere, is_remote
 from tsds.records.shards import Shard
-from tsds.records.sources import Sources, array_files, file_facts, is_vectors, not_here
+from tsds.records.sources import STORE_MARK, Sources, array_files, file_facts, is_vectors, not_here
 from tsds.records.text import FOUND, TextSpec
 
 __all__ = [
     "FORMATS",
     "FOUND",
+    "STORE_MARK",
     "Dialogue",
     "Elsewhere",
     "Format",

@@ -26,6 +26,8 @@ from tsds.records.tables import read_dataset
 
 #: What users may give: a path, paths, texts, records, a `datasets.Dataset` or several.
 Sources = Any
+#: Marks a folder of stored vectors (tsds.embeddings.store), which is no pool.
+STORE_MARK = "tsds-store.json"
 _STDIN = Path("-")
 _OBJECTS_BLOCK = 4096
 
@@ -191,6 +193,10 @@ def _in_folder(folder: Path, above: frozenset[Path]) -> list[Path]:
             remedy = f"name one of them: {folder / splits[0]}" if splits else "save it again"
             raise InputError(f"the folder holds several splits: {', '.join(splits)}", path=folder, remedy=remedy)
         return _in_folder(folder / splits[0], above)
+    if (folder / STORE_MARK).is_file():
+        raise InputError(
+            "a store: its vectors are found by their texts", path=folder, remedy="name the pool, and this as --store"
+        )
     files: list[Path] = []
     above = above | {folder.resolve()}
     for entry in sorted(folder.iterdir()):
