@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.distances import Array, from_squares, unit_rows
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Vectors
-from tsds.neighbors import Array, NeighborSearch, from_squares, unit_rows
+from tsds.neighbors import NeighborSearch
 from tsds.records.dialogue import Dialogue, turns_of
 
 #: Edits of a text are near-duplicates up to this quantile of their distances (benchmarks/bandwidth.py).

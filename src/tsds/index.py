@@ -19,11 +19,11 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
+from tsds.distances import unit_rows
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.memory import BASE_BYTES, check_allowed
-from tsds.neighbors import unit_rows
 from tsds.records import atomic_file, user_cache
 
 Kind = Literal["ivf", "hnsw"]

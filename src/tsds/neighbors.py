@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.distances import Array, from_squares, norm_bound, pair_squares, rounding_bound, unit_rows
 from tsds.embeddings.scan import Metric, Progress
 from tsds.embeddings.vectors import Block, Vectors
 from tsds.engines import Engine, LocalEngine, Span
@@ -24,17 +25,14 @@ from tsds.errors import InputError
 from tsds.memory import block_bytes
 from tsds.parallel import map_ordered
 
-Array = NDArray[np.float64]
-
 #: Large blocks: faiss starts a fresh top-k for each, and its cost then vanishes against the products.
 BLOCK_BYTES = 512 << 20
 #: A device streams through so many of them at once, as each begins without a threshold.
 DEVICE_BLOCKS = 16
 #: Queries times dimensions from which on a product pays, and entries of a product at once.
 _FEW, _BUFFER = 4000, 1 << 24
-#: Rows gathered at once, and differences that stay in a core's cache.
+#: Rows gathered at once.
 _TAKE_BYTES = 32 << 20
-_CACHE_BYTES = 1 << 20
 #: Candidates a target that the first pass brings, and entries of all lists that this may take.
 _ROOMY, _ROOMY_ENTRIES = 1024, 1 << 22
 
@@ -57,39 +55,6 @@ def knn(queries: Block, rows: Block, k: int) -> tuple[NDArray[np.float32], NDArr
     finally:
         settings.distance_compute_blas_threshold, settings.distance_compute_blas_database_bs = before
     return squares, where
-
-
-def from_squares(squares: Array, metric: Metric) -> Array:
-    """Distances in the metric's own units, from squared Euclidean ones (for cosine: of unit vectors, 1 - cos)."""
-    squares = np.maximum(squares, 0.0)
-    return np.asarray(squares / 2 if metric == "cosine" else np.sqrt(squares))
-
-
-def product_squares(a: Block, b: Block) -> Block:
-    """|a_i - b_j|^2 for all pairs by one product, [len(a), len(b)]; rounding may make it slightly negative."""
-    return np.asarray(np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T)
-
-
-def unit_rows(block: Block, metric: Metric, *, exact: bool = False) -> Block:
-    """Under cosine the rows scaled to unit norm, in float64 if `exact`, else the rows as they are."""
-    if metric == "l2":
-        return block
-    wide: Block = np.asarray(block, dtype=np.float64 if exact else np.float32)
-    return np.asarray(wide / np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None])
-
-
-def norm_bound(largest_norm: float, metric: Metric) -> float:
-    """A bound on the norms of vectors as they are compared: of unit norm, but for rounding, under cosine."""
-    return 1.001 if metric == "cosine" else largest_norm
-
-
-def rounding_bound(dim: int, norms: float) -> float:
-    """How far a float32 squared distance by |x|^2 + |y|^2 - 2 x.y may be off, for norms |x| + |y| <= norms.
-
-    The inner product's partial sums run in at least eight lanes, so the chain is dim / 8 long; the rest is a few
-    operations. (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.)
-    """
-    return (dim / 8 + 32) * 2.0**-24 * norms**2
 
 
 def with_spare(k: int) -> int:
@@ -281,18 +246,6 @@ def _nearer(a: _Near, b: _Near) -> _Near:
     indices = np.concatenate([a.indices, b.indices], axis=1)
     kept = np.argsort(squares, axis=1, kind="stable")[:, : a.k]  # two ascending runs: a stable sort merges them
     return _Near(np.take_along_axis(squares, kept, 1), np.take_along_axis(indices, kept, 1), a.k)
-
-
-def pair_squares(a: Block, i: NDArray[Any], b: Block, j: NDArray[Any]) -> Array:
-    """|a[i] - b[j]|^2 in float64 for each pair, by differences (no cancellation), each pair's bits its own."""
-    out = np.empty(len(i))
-    step = max(1, _CACHE_BYTES // (8 * a.shape[1]))
-    for start in range(0, len(i), step):
-        part = slice(start, start + step)
-        difference = a[i[part]].astype(np.float64)
-        difference -= b[j[part]]
-        out[part] = np.einsum("ij,ij->i", difference, difference)
-    return out
 
 
 class Neighbors:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.distances import unit_rows
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Rows, Vectors
 from tsds.errors import InputError, MissingExtra
-from tsds.neighbors import unit_rows
 
 if TYPE_CHECKING:
     import torch

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from tsds.density import kernel_weight
+from tsds.distances import unit_rows
 from tsds.embeddings.scan import Metric
 from tsds.inputs import Targets
-from tsds.neighbors import unit_rows
 from tsds.transport.rows import Array
 
 _AT_ONCE = 1 << 24  # pairs

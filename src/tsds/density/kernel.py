@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tsds.distances import Array, from_squares
 from tsds.embeddings.scan import Metric
-from tsds.neighbors import Array, from_squares
 
 
 def euclidean_bandwidth(bandwidth: float, metric: Metric) -> float:

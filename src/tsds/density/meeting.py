@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from tsds.density.cells import Cells, Single, augmented, close, grouped
 from tsds.density.kernel import kernel_weight
+from tsds.distances import Array, pair_squares, unit_rows
 from tsds.embeddings.vectors import Block, Rows, Vectors
 from tsds.engines import Span
-from tsds.neighbors import Array, pair_squares, unit_rows
 from tsds.parallel import map_ordered
 
 BLOCK_BYTES = 64 << 20

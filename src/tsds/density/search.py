@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from tsds.density.cells import PREFIX, Cells, Single, augmented, close, grouped
 from tsds.density.kernel import kernel_weight
 from tsds.density.meeting import BLOCK_BYTES, NONE, PART_ROWS, Asked, Found, Kept, meet
+from tsds.distances import Array, norm_bound, pair_squares, unit_rows
 from tsds.embeddings.scan import Metric, Progress
 from tsds.embeddings.vectors import Rows, Vectors
 from tsds.engines import Engine, LocalEngine
-from tsds.neighbors import Array, norm_bound, pair_squares, unit_rows
 
 #: Shares of the bandwidth tried as margin, the exact one first.
 MARGINS = (1.0, 0.7, 0.5, 0.35)

@@ -63,14 +63,14 @@ FULL: dict[Kind, Preset] = {
 QUICK: dict[Kind, Preset] = {
     "pretraining": Preset(
         Grid("pretraining", methods=QUICK_METHODS, sizes=("0.5%",), seeds=2, examples=300, test_rows=600),
-        Training(epochs=2, rate=1e-4, step_tokens=2048, longest=96),
+        Training(epochs=2, rate=1e-4, step_tokens=2048, longest=96, padded=1024),
         Settling(head_steps=60, steps=75),
         sample=10_000,
         finetuning=Finetuning(epochs=3, rate=2e-4, longest=64),
     ),
     "instruction": Preset(
         Grid("instruction", methods=QUICK_METHODS, sizes=("1%",), seeds=2, examples=100, test_rows=300),
-        Training(epochs=2, rate=5e-4, step_tokens=2048, longest=256),
+        Training(epochs=2, rate=5e-4, step_tokens=2048, longest=256, padded=1024),
         Settling(head_steps=1, steps=250, rate=1e-3),
         sample=10_000,
         generated=50,

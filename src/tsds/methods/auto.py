@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.balancing import find_balanced
+from tsds.distances import from_squares, product_squares, unit_rows
 from tsds.embeddings.vectors import Rows
 from tsds.methods.balanced import balanced_answer, default_neighbors, solve
 from tsds.methods.kde import KernelWeights
 from tsds.methods.problem import Answer, Problem, Trial
 from tsds.near_duplicates import stand_ins
-from tsds.neighbors import NeighborSearch, from_squares, product_squares, unit_rows
+from tsds.neighbors import NeighborSearch
 from tsds.parallel import map_ordered
 from tsds.sampling import Sampling
 from tsds.shares import Edges, Massed, choose

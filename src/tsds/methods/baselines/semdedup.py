@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from tsds.distances import from_squares, unit_rows
 from tsds.methods.baselines.chosen import answer_of
 from tsds.methods.baselines.round_robin import take_turns
 from tsds.methods.problem import Answer, Problem
-from tsds.neighbors import from_squares, unit_rows
 
 
 def select(problem: Problem) -> Answer:

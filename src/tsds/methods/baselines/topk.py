@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tsds.distances import unit_rows
 from tsds.methods.baselines.chosen import answer_of, best
 from tsds.methods.problem import Answer, Problem
-from tsds.neighbors import unit_rows
 
 _BLOCK_BYTES = 64 << 20
 
