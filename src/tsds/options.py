@@ -143,6 +143,9 @@ Epochs = Annotated[float | None, Option("--epochs", help="How often an average s
 Rate = Annotated[float | None, Option("--rate", help="The highest learning rate.", show_default="by the model")]
 Tuning = Annotated[str, Option("--tuning", help="full, lora, or auto: adapters from a hundred million weights.")]
 Quick = Annotated[bool, Option("--quick", help="A small grid: twenty minutes on two cores.")]
+CellEngine = Annotated[
+    str, Option("--engine", help="local: cell after cell; ray, ray:ADDRESS: one on each core or GPU at once.")
+]
 Part = Annotated[str, Option("--part", help="2/4: the second of four parts, which may run at once.")]
 
 DryRun = Annotated[bool, Option("--dry-run", help="Print what the run would need, and stop.")]

@@ -81,6 +81,21 @@ def test_tokens_are_equal_and_pairs_are_paired(tmp_path: Path) -> None:
         pretrained(tmp_path, "out", epochs=3.0)
 
 
+def test_workers_of_ray_find_what_one_process_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    monkeypatch.chdir(tmp_path)  # paths may be relative to where the command was given
+    methods = ("none", "random", "auto")
+    here = pretrained(tmp_path, "here", methods=methods, seeds=1)
+    there = pretrained(Path(), "there", methods=methods, seeds=1, engine="ray", workers=2)
+    for method in methods:
+        for name in ("score", "tokens", "steps", "distinct", *(() if method == "none" else ("loss_last",))):
+            assert there.tables[0].of(method, name) == here.tables[0].of(method, name), (method, name)
+    with pytest.raises(InputError, match="no Ray cluster answers"):
+        pretrained(Path(), "nowhere", methods=methods, engine="ray:127.0.0.1:1")
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_draws_are_the_same_for_all_methods_and_differ_by_seed() -> None:
     assert drawn_examples(100, 10, 3).tolist() == drawn_examples(100, 10, 3).tolist()
     assert drawn_examples(100, 10, 3).tolist() != drawn_examples(100, 10, 4).tolist()

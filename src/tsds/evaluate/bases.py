@@ -16,11 +16,13 @@ from tsds.places import alive
 from tsds.records import atomic_file, user_cache
 
 FACTS, STATE = "base.json", "state.pt"
+#: The variable that says where bases are kept.
+PLACE = "TSDS_BASES"
 
 
 def bases_folder() -> Path:
     """Where bases are kept; TSDS_BASES says otherwise."""
-    return user_cache("bases", "TSDS_BASES")
+    return user_cache("bases", PLACE)
 
 
 def digest_of(texts: Sequence[str]) -> str:

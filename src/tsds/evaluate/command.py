@@ -41,6 +41,8 @@ def pretraining(
     device: opt.Device = "auto",
     quick: opt.Quick = False,
     part: opt.Part = "1/1",
+    engine: opt.CellEngine = "local",
+    workers: opt.Workers = None,
     dry_run: opt.DryRun = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -73,6 +75,8 @@ def instruction(
     device: opt.Device = "auto",
     quick: opt.Quick = False,
     part: opt.Part = "1/1",
+    engine: opt.CellEngine = "local",
+    workers: opt.Workers = None,
     dry_run: opt.DryRun = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -93,7 +97,8 @@ def _evaluate(kind: Any, given: dict[str, Any]) -> None:
     with screen.progress() as listener:
         found = evaluate(
             kind, data, given["out"], model=given["model"], quick=given["quick"], tuning=given.get("tuning", "auto"),
-            device=given["device"], part=part, dry_run=given["dry_run"], listener=listener,
+            device=given["device"], part=part, engine=given["engine"], workers=given["workers"],
+            dry_run=given["dry_run"], listener=listener,
             told=lambda plan: screen.planned(plan, alone=given["dry_run"]),
             command=shlex.join(["tsds", *sys.argv[1:]]), **grid,
         )  # fmt: skip

@@ -96,6 +96,13 @@ class Data:
                 raise InputError(f"there is no target {name!r}", remedy=nearest_name(name, self.targets))
         return Data(self.pool, {name: self.targets[name] for name in names or self.targets}, self.every)
 
+    def absolute(self) -> Data:
+        """The same for a process that stands in another folder."""
+        every = {
+            name: TargetFiles(name, one.examples.absolute(), one.test.absolute()) for name, one in self.every.items()
+        }
+        return Data(self.pool.absolute(), {name: every[name] for name in self.targets}, every)
+
 
 def read(path: Path, role: str, rows: int | None = None) -> list[Example]:
     """The examples of a file, the first `rows` of them.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tsds.stages import Stages
 ASKED = "grid.json"
 #: Texts from which the mean length and the speed are told.
 PROBE = 2000
+Elsewhere = Callable[[Sequence[Place]], Iterable[None]]
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,7 @@ class Evaluation:
 
     def estimate(self) -> dict[str, Any]:
         """How long the whole will take, told from a few steps on this machine."""
-        mean = float(self.experiment.lengths(self.pool.probe).mean())
-        todo = self.todo
+        mean, todo = self._mean, self.todo
         trained = sum(self._tokens(place, mean) for place in todo)
         beside = sum(self.experiment.work(self.data.targets[place.target]) for place in todo)
         base = self.experiment.base_work()
@@ -138,22 +139,34 @@ class Evaluation:
             "mean_tokens": mean,
         }
 
-    def run(self, part: tuple[int, int] = (1, 1)) -> None:
-        """Run the cells that are missing, of these every i-th of n: the parts may run at once, in one folder."""
+    def run(self, part: tuple[int, int] = (1, 1), elsewhere: Elsewhere | None = None) -> None:
+        """Run the cells that are missing, of these every i-th of n: the parts may run at once, in one folder.
+
+        Args:
+          part: (i, n).
+          elsewhere: measures cells in other processes and tells of each that is done; here if None.
+        """
         self.claim()
         todo = [place for i, place in enumerate(self.todo_in_order()) if i % part[1] == part[0] - 1]
         todo = [place for place in todo if place not in self.cells]
         if not todo:
             return
         self._select([place for place in todo if place.selects])
-        mean = float(self.experiment.lengths(self.pool.probe).mean())
         with self.stages.stage("train and measure", len(todo)) as advance:
-            for place in todo:
-                began = time.perf_counter()
-                diet, values = self._diet(place, mean)
-                values |= self.experiment.run(self.data.targets[place.target], diet, place.seed)
-                self.cells.write(Cell(place, {**values, "seconds": time.perf_counter() - began}))
+            for _ in elsewhere(todo) if elsewhere else map(self.measure, todo):
                 advance(1)
+
+    def measure(self, place: Place) -> None:
+        """Train and measure one cell, and keep what was found; its selection is there."""
+        began = time.perf_counter()
+        diet, values = self._diet(place, self._mean)
+        values |= self.experiment.run(self.data.targets[place.target], diet, place.seed)
+        self.cells.write(Cell(place, {**values, "seconds": time.perf_counter() - began}))
+
+    @cached_property
+    def _mean(self) -> float:
+        """Tokens of a text of the pool."""
+        return float(self.experiment.lengths(self.pool.probe).mean())
 
     def todo_in_order(self) -> list[Place]:
         """All cells, done or not, in the order that parts count them."""

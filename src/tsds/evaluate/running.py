@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tsds.embeddings.encoders.models import device_of
+from tsds.engines import Engine, check_engine, engine_named
 from tsds.errors import InputError
+from tsds.evaluate.asked import asked_for, measure_there
 from tsds.evaluate.data import Data
-from tsds.evaluate.grid import Evaluation, asked_of, look_at
-from tsds.evaluate.presets import check_extra, default_model, experiment_of, preset_of, rate_of
+from tsds.evaluate.grid import look_at
+from tsds.evaluate.presets import check_extra, default_model, preset_of, rate_of
 from tsds.evaluate.results import write_results
 from tsds.evaluate.settings import Kind
 from tsds.evaluate.tables import Outcome
@@ -30,6 +35,8 @@ def evaluate(
     tuning: str = "auto",
     device: str = "auto",
     part: tuple[int, int] = (1, 1),
+    engine: str = "local",
+    workers: int | None = None,
     dry_run: bool = False,
     listener: Listener | None = None,
     told: Callable[[dict[str, Any]], None] = lambda estimate: None,
@@ -47,6 +54,9 @@ def evaluate(
       tuning: "full", "lora" or "auto"; instruction only.
       device: to compute on.
       part: (i, n): of the cells every i-th of n, so that several machines share a grid and a folder.
+      engine: "local": cell after cell, each on all cores; "ray" or "ray:ADDRESS": as many at once as there are workers,
+        each on one core or one GPU.
+      workers: of the engine; all if None.
       dry_run: stop after the estimate.
       listener: told of progress.
       told: the estimate of the whole, before it starts.
@@ -61,6 +71,7 @@ def evaluate(
       MissingExtra: without the extra `evaluate`.
     """
     check_extra()
+    check_engine(engine)
     if tuning not in ("auto", "full", "lora"):
         raise InputError(f"--tuning is {tuning!r}", remedy="auto, full or lora")
     quiet_threads()
@@ -73,51 +84,53 @@ def evaluate(
     data = data.only(preset.grid.targets)
     if quick and not preset.grid.targets:
         data = data.only(list(data.targets)[:1])
-    with stages.stage("read the pool"):
-        pool = look_at(data.pool, preset.sample)
-    if not pool.grouped and given.get("methods") is None:
-        some = tuple(method for method in preset.grid.methods if method != "random-stratified")
-        preset = replace(preset, grid=replace(preset.grid, methods=some))
-    experiment, fingerprint = experiment_of(kind, name, preset, pool.sample, tuning, device)
-    grid = preset.grid
-    asked = asked_of(
-        {
-            "kind": kind,
-            "model": fingerprint,
-            "training": preset.training,
-            "settling": preset.settling,
-            "finetuning": preset.finetuning,
-            "generated": preset.generated,
-            "words": preset.words,
-            "tuning": tuning,
-            "sample": preset.sample,
-            "examples": grid.examples,
-            "test_rows": grid.test_rows,
-            "encoder": grid.encoder,
-        },
-        data,
-    )
-    evaluation = Evaluation(experiment, data, grid, pool, out, asked, stages)
-    if not dry_run:
-        evaluation.claim()
-    with stages.stage("estimate"):
-        estimate = evaluation.estimate()
-    told({**estimate, "primary": next(iter(experiment.measures.values())).line})
-    if dry_run:
-        return None
-    base = experiment.prepare(stages)
-    evaluation.run(part)
-    facts = {
-        "model": name,
-        "base": base,
-        "command": command,
-        "machine": f"{platform.machine()}, {platform.system()}, {cores()} cores",
-        "grid": {f.name: getattr(grid, f.name) for f in fields(grid) if f.init},
-        "training": asdict(preset.training),
-        "pool": {"name": data.pool.name, "used": pool.used},
-        "sizes": evaluation.sizes,
-        "estimate": estimate,
-    }
-    found = evaluation.outcome(facts)
-    write_results(found, evaluation, out)
-    return found
+    with _workers("local" if dry_run else engine, workers, device) as there:
+        with stages.stage("read the pool"):
+            pool = look_at(data.pool, preset.sample)
+        if not pool.grouped and given.get("methods") is None:
+            some = tuple(method for method in preset.grid.methods if method != "random-stratified")
+            preset = replace(preset, grid=replace(preset.grid, methods=some))
+        grid = preset.grid
+        asked = asked_for(kind, name, preset, tuning, device, data, pool, out)
+        evaluation = asked.evaluation(stages)
+        experiment = evaluation.experiment
+        if not dry_run:
+            evaluation.claim()
+        with stages.stage("estimate"):
+            estimate = evaluation.estimate()
+        told({**estimate, "primary": next(iter(experiment.measures.values())).line})
+        if dry_run:
+            return None
+        base = experiment.prepare(stages)
+        evaluation.run(part, None if there is None else partial(there.each, "cell", measure_there, asked))
+        facts = {
+            "model": name,
+            "base": base,
+            "command": command,
+            "machine": f"{platform.machine()}, {platform.system()}, {cores()} cores",
+            "grid": {f.name: getattr(grid, f.name) for f in fields(grid) if f.init},
+            "training": asdict(preset.training),
+            "pool": {"name": data.pool.name, "used": pool.used},
+            "sizes": evaluation.sizes,
+            "estimate": estimate,
+        }
+        found = evaluation.outcome(facts)
+        write_results(found, evaluation, out)
+        return found
+
+
+@contextmanager
+def _workers(engine: str, workers: int | None, device: str) -> Iterator[Engine | None]:
+    """The cluster that measures cells; None: they are measured here, one after the other."""
+    if engine == "local":
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(workers or before)
+        try:
+            yield None
+        finally:
+            torch.set_num_threads(before)
+        return
+    with closing(engine_named(engine, workers, gpus=device_of(device) != "cpu")) as found:
+        yield found

@@ -1,0 +1,94 @@
+"""What an evaluation was asked for, complete and small enough to be sent: every process makes the same of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tsds.evaluate.bases import PLACE, bases_folder
+from tsds.evaluate.cells import Place
+from tsds.evaluate.data import Data
+from tsds.evaluate.grid import Evaluation, PoolFacts, asked_of
+from tsds.evaluate.presets import Preset, experiment_of
+from tsds.evaluate.settings import Kind
+from tsds.evaluate.training import quiet_threads
+from tsds.stages import Stages
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """An evaluation before any model is loaded.
+
+    Attributes:
+      kind: which experiment.
+      model: a name or folder.
+      preset: all settings.
+      tuning, device: as `evaluate` takes them.
+      data: pool and targets.
+      pool: what a pass over the pool found.
+      out: the folder.
+      bases: where bases are kept.
+    """
+
+    kind: Kind
+    model: str
+    preset: Preset
+    tuning: str
+    device: str
+    data: Data
+    pool: PoolFacts
+    out: Path
+    bases: Path
+
+    @property
+    def identity(self) -> str:
+        """Tells it from others."""
+        return repr((self.kind, self.model, self.preset, self.tuning, self.data, str(self.out)))
+
+    def evaluation(self, stages: Stages) -> Evaluation:
+        """The grid with its experiment."""
+        preset, grid = self.preset, self.preset.grid
+        experiment, fingerprint = experiment_of(
+            self.kind, self.model, preset, self.pool.sample, self.tuning, self.device
+        )
+        settings = {
+            "kind": self.kind,
+            "model": fingerprint,
+            "training": preset.training,
+            "settling": preset.settling,
+            "finetuning": preset.finetuning,
+            "generated": preset.generated,
+            "words": preset.words,
+            "tuning": self.tuning,
+            "sample": preset.sample,
+            "examples": grid.examples,
+            "test_rows": grid.test_rows,
+            "encoder": grid.encoder,
+        }
+        return Evaluation(experiment, self.data, grid, self.pool, self.out, asked_of(settings, self.data), stages)
+
+
+def asked_for(
+    kind: Kind, model: str, preset: Preset, tuning: str, device: str, data: Data, pool: PoolFacts, out: Path
+) -> Asked:
+    """The same with absolute paths, since workers stand elsewhere."""
+    here = Path(model)
+    named = str(here.absolute()) if here.exists() else model
+    return Asked(kind, named, preset, tuning, device, data.absolute(), pool, out.absolute(), bases_folder().absolute())
+
+
+#: The evaluation that this worker has cells of, with its model.
+_held: dict[str, Evaluation] = {}
+
+
+def measure_there(asked: Asked, place: Place) -> None:
+    """One cell in the process of a worker; the base and the selections are there."""
+    if asked.identity not in _held:
+        _held.clear()
+        os.environ[PLACE] = str(asked.bases)
+        quiet_threads()
+        evaluation = asked.evaluation(Stages())
+        evaluation.experiment.prepare(evaluation.stages)
+        _held[asked.identity] = evaluation
+    _held[asked.identity].measure(place)
