@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from tsds.bandwidth import HALF_WEIGHT, perturbed
 from tsds.embeddings.encoders.hashing import HashEncoder
 from tsds.records import Pool

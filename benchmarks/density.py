@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from synthetic import targets, write_pool
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.synthetic import targets, write_pool
 from tsds import density
 from tsds.density import cells as cells_of
 from tsds.embeddings.vectors import Vectors

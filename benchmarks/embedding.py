@@ -44,7 +44,8 @@ def make_model(folder: Path, size: str, tokenizer: Path) -> Path:
         num_hidden_layers=layers, hidden_size=width, intermediate_size=inner, num_attention_heads=heads,
         num_key_value_heads=keys, vocab_size=words, max_position_embeddings=4096, tie_word_embeddings=True,
     )  # fmt: skip
-    LlamaForCausalLM(config).to(torch.bfloat16 if size != "tiny" else torch.float32).save_pretrained(folder)
+    model: Any = LlamaForCausalLM(config)
+    model.to(torch.bfloat16 if size != "tiny" else torch.float32).save_pretrained(folder)
     AutoTokenizer.from_pretrained(tokenizer).save_pretrained(folder)
     return folder
 
@@ -80,7 +81,8 @@ def dynamic_int8(model: Path, texts: list[str]) -> dict[str, Any]:
 
     encoder: Any = make_encoder(f"sentence:{model}", Setting(device="cpu"))
     exact = encoder.encode(texts[8:])
-    encoder.__dict__["_model"] = torch.ao.quantization.quantize_dynamic(encoder._model, {torch.nn.Linear})
+    quantized: Any = torch.ao.quantization
+    encoder.__dict__["_model"] = quantized.quantize_dynamic(encoder._model, {torch.nn.Linear})
     encoder.encode(texts[:8])
     began, worked = time.perf_counter(), time.process_time()
     moved = encoder.encode(texts[8:])

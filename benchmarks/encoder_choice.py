@@ -57,7 +57,7 @@ class Vectors:
                 store = None if spec == "hash" else self._store
                 embedder = Embedder(spec, 0, "auto", store, "float16", Path(scratch), Stages())
                 texts = [TextSpec().text_of(record) for record in self._benchmark.records]
-                embedder.fit([texts])
+                embedder.fit([texts], len(texts))
                 pool = embedder.array(texts, "candidate", "pool")
                 targets = [embedder.array(target.texts, "target", "target") for target in self._benchmark.targets]
                 self._known[spec] = pool, targets

@@ -44,6 +44,7 @@ from tsds.embeddings.encoders import hashing
 from tsds.embeddings.encoders.directions import SparseRows
 from tsds.embeddings.encoders.hashing import HashEncoder, View
 from tsds.embeddings.encoders.ngrams import Counts, count_ngrams, mix
+from tsds.embeddings.encoders.protocol import Advance, Role, ignore
 
 DATA = Path(os.environ.get("TSDS_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 IN_DOMAIN: dict[str, list[tuple[str, ...]]] = {  # prefixes of sources: strict, and wide where there is a second reading
@@ -153,7 +154,8 @@ class Sklearn:
         return self
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        return normalize(self.svd.transform(self.tfidf.transform(self.hashing.transform(texts)))).astype(np.float32)
+        vectors = self.svd.transform(self.tfidf.transform(self.hashing.transform(texts)))
+        return np.asarray(normalize(vectors), np.float32)
 
 
 class Characters(HashEncoder):
@@ -193,11 +195,10 @@ class Reworked(HashEncoder):
         self.scale = np.sqrt((vectors**2).mean(axis=0)) ** -self.power
         return self
 
-    def encode(self, texts: Sequence[str]) -> Floats:
+    def encode(self, texts: Sequence[str], role: Role = "candidate", advance: Advance = ignore) -> Floats:
         vectors = (super().encode(texts) - self.mean) * self.scale
-        return np.hstack([normalize(vectors[:, s][:, self.drop :]) for s in self._spans]) / np.float32(
-            len(self.views) ** 0.5
-        )
+        views = np.hstack([normalize(vectors[:, s][:, self.drop :]) for s in self._spans])
+        return np.asarray(views / len(self.views) ** 0.5, np.float32)
 
 
 class Unlearned(HashEncoder):

@@ -35,7 +35,8 @@ def model_folder(folder: Path, layers: int, width: int) -> Path:
     torch.manual_seed(0)
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer = Tokenizer(models.WordLevel({f"w{i}": i for i in range(2048)}, unk_token="w0"))
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="w1").save_pretrained(folder)
+    fast: Any = PreTrainedTokenizerFast
+    fast(tokenizer_object=tokenizer, pad_token="w1").save_pretrained(folder)
     return folder
 
 
@@ -81,7 +82,7 @@ def main() -> None:
             model = LoraModel(folder, LoraSettings(args.rank, 4 * args.rank, 0.0), 0, "cpu", torch.float32)
         with torch.no_grad():
             for parameter in model.parameters.values():
-                parameter += 0.02 * torch.randn_like(parameter)
+                parameter.add_(0.02 * torch.randn_like(parameter))
         ways: dict[str, Callable[[], Any]] = {
             "hooks, one backward pass": lambda: model.gradients(batch),  # noqa: B023
             "one example at a time": lambda: one_by_one(model, batch),  # noqa: B023

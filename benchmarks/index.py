@@ -10,17 +10,15 @@ rest of a selection is the same. Also where `--search auto` would change over, b
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scale import write_shards
+from synthetic import targets
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.scale import write_shards
-from benchmarks.synthetic import targets
 from tsds.approximate import IndexedSearch
 from tsds.embeddings.scan import scan
 from tsds.embeddings.vectors import Vectors

@@ -23,7 +23,7 @@ def index_of(rows: NDArray[np.float32]) -> faiss.IndexIVFFlat:
     lists = max(1, int(np.sqrt(len(rows)) / 2))
     quantizer = faiss.IndexFlatL2(rows.shape[1])
     index = faiss.IndexIVFFlat(quantizer, rows.shape[1], lists)
-    quantizer.this.disown()
+    quantizer.this.disown()  # type: ignore[attr-defined]  # faiss: the index owns it
     index.own_fields = True
     index.train(rows)
     index.add(rows)

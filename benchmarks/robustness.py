@@ -20,6 +20,7 @@ import argparse
 import gzip
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -44,7 +45,7 @@ def texts(path: str) -> list[str]:
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a, b = a.astype(np.float64), b.astype(np.float64)
-    return np.sqrt(np.maximum(np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T, 0))
+    return np.asarray(np.sqrt(np.maximum(np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T, 0)))
 
 
 def partial_cost(d: np.ndarray, room: float) -> float:
@@ -80,9 +81,8 @@ def against_copies(encoder: HashEncoder, pool: np.ndarray, copies: np.ndarray, b
     for method in METHODS:
         costs, share, repeated = [], 0.0, 0
         for crowd in (pool, np.concatenate([pool, copies])):
-            found = tsds.select(
-                crowd, seen, size=751, method=method, **({} if "published" in method else {"bandwidth": h})
-            )
+            more: Any = {} if "published" in method else {"bandwidth": h}
+            found = tsds.select(crowd, seen, size=751, method=method, **more)
             rows_of = np.repeat(found.indices, found.counts)
             costs.append(transport_cost_between(distances(held, crowd[rows_of])))
             mine = rows_of[rows_of >= len(pool)] - len(pool)
@@ -101,7 +101,7 @@ def skew(encoder: HashEncoder, pool: np.ndarray, h: float) -> None:
     for few, many in (("rt_polarity", "chemprot"), ("chemprot", "rt_polarity")):
         mix, held = np.concatenate([rows[many][:400], rows[few][:100]]), rows[few][100:400]
         for method in METHODS:
-            settings = {} if "published" in method else {"bandwidth": h}
+            settings: Any = {} if "published" in method else {"bandwidth": h}
             together = tsds.select(pool, mix, size=751, method=method, **settings)
             alone = tsds.select(pool, rows[few][:100], size=150, method=method, **settings)
             a = partial_cost(distances(held, pool[np.repeat(together.indices, together.counts)]), 5 / 751)

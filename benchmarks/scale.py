@@ -22,9 +22,8 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import nnls
+from synthetic import pool_blocks, targets
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.synthetic import pool_blocks, targets
 from tsds.stages import peak_mb
 
 SHARD, BLOCK = 1_000_000, 100_000

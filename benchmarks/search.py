@@ -8,16 +8,13 @@ Seconds of the processor (all threads), the median of three, both in turn: what 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import faiss
 import numpy as np
+from synthetic import pool_blocks, targets
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.synthetic import pool_blocks, targets
 from tsds.neighbors import knn
 
 

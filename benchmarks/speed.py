@@ -21,9 +21,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from synthetic import targets, write_pool
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.synthetic import targets, write_pool
 from tsds.stages import peak_mb
 
 PENALTY, SIZE, BARE = 5.0, 10_000, (200, 5000)
@@ -62,7 +61,7 @@ def run_bare(pool: Path, wanted: Path, k: int) -> dict[str, object]:
 
 def run_published(pool: Path, wanted: Path, bandwidth: str) -> dict[str, object]:
     """benchmarks/published.py; bandwidth auto is the published 0.75 there."""
-    from benchmarks.published import select
+    from published import select
 
     stages: dict[str, float] = {}
     began = time.perf_counter()

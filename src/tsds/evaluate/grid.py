@@ -121,8 +121,12 @@ class Evaluation:
         with atomic_file(path) as file:
             file.write(orjson.dumps(asked, option=orjson.OPT_INDENT_2))
 
-    def estimate(self) -> dict[str, Any]:
-        """How long the whole will take, told from a few steps on this machine."""
+    def estimate(self, at_once: int = 1) -> dict[str, Any]:
+        """How long the whole will take, told from a few steps on this machine.
+
+        Args:
+          at_once: cells that run at the same time, each as fast as these steps.
+        """
         mean, todo = self._mean, self.todo
         trained = sum(self._tokens(place, mean) for place in todo)
         beside = sum(self.experiment.work(self.data.targets[place.target]) for place in todo)
@@ -135,7 +139,7 @@ class Evaluation:
             "beside": beside,
             "base": base,
             "speed": speed,
-            "seconds": (trained + beside + base) / speed if todo else 0.0,
+            "seconds": ((trained + beside) / min(at_once, len(todo)) + base) / speed if todo else 0.0,
             "mean_tokens": mean,
         }
 

@@ -96,8 +96,8 @@ def evaluate(
         experiment = evaluation.experiment
         if not dry_run:
             evaluation.claim()
-        with stages.stage("estimate"):
-            estimate = evaluation.estimate()
+        with stages.stage("estimate"), _torch_threads(1 if there else None):
+            estimate = evaluation.estimate(there.workers if there else 1)
         told({**estimate, "primary": next(iter(experiment.measures.values())).line})
         if dry_run:
             return None
@@ -123,14 +123,21 @@ def evaluate(
 def _workers(engine: str, workers: int | None, device: str) -> Iterator[Engine | None]:
     """The cluster that measures cells; None: they are measured here, one after the other."""
     if engine == "local":
-        import torch
-
-        before = torch.get_num_threads()
-        torch.set_num_threads(workers or before)
-        try:
+        with _torch_threads(workers):
             yield None
-        finally:
-            torch.set_num_threads(before)
         return
     with closing(engine_named(engine, workers, gpus=device_of(device) != "cpu")) as found:
         yield found
+
+
+@contextmanager
+def _torch_threads(count: int | None) -> Iterator[None]:
+    """So many threads for torch meanwhile; as many as it has if None."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
