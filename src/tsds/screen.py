@@ -209,7 +209,7 @@ class Screen:
             from tsds.report.evaluation import print_outcome
 
             print_outcome(self._out, found)
-            written = "evaluate.json, evaluate.parquet, evaluate.svg, cells/"
+            written = "evaluate.json, evaluate.md, evaluate.parquet, evaluate.svg, cells/"
             self._out.print(Text.assemble(("Written to ", "bold"), f"{out}/: {written}"))
 
     def listing(self, lines: Mapping[str, str]) -> None:

@@ -219,7 +219,10 @@ def test_a_killed_run_leaves_no_run_behind(how: signal.Signals, tmp_path: Path) 
     target = write_jsonl(tmp_path / "target.jsonl", [{"text": t} for t in texts(50, seed=1)])
     command = ["select", "--pool", str(pool), "--target", str(target), "--size", "5%", "--out", str(tmp_path / "out")]
     command += ["--method", "kde"]  # these texts are so alike that a balanced plan takes its time
-    process = subprocess.Popen([*COMMAND, *command], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*COMMAND, *command], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored below a shell's `&`
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".out.tsds-partial-*")):
         assert process.poll() is None and time.monotonic() < deadline, "it never began to write"

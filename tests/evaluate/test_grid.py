@@ -70,6 +70,10 @@ def test_tokens_are_equal_and_pairs_are_paired(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "out" / "evaluate.json").read_text())
     assert written["primary"] == "score" and len(written["tables"]) == 2
     assert written["records"][0]["against"] == "random"
+    page = (tmp_path / "out" / "evaluate.md").read_text()
+    assert "### near, 10%, equal tokens, 2 seeds" in page and "### Over all" in page
+    assert f"| auto | {np.mean(list(scores[0].values())):.4f} [" in page
+    assert f" {gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]" in page.replace("**", "")
     table = pq.read_table(tmp_path / "out" / "evaluate.parquet").to_pydict()
     assert len(table["method"]) == 2 * 2 * len(METHODS) and "leaks" in table
     assert (tmp_path / "out" / "evaluate.svg").stat().st_size > 1000

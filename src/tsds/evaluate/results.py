@@ -1,4 +1,4 @@
-"""Results on disk: all tables as JSON, every cell as a row of a parquet file, and a plot."""
+"""Results on disk: all tables as JSON and in Markdown, every cell as a row of a parquet file, and a plot."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tsds.evaluate.markdown import markdown
 from tsds.evaluate.tables import Outcome
 from tsds.records import atomic_file
 
 if TYPE_CHECKING:
     from tsds.evaluate.grid import Evaluation
 
-RESULT, TABLE, PLOT = "evaluate.json", "evaluate.parquet", "evaluate.svg"
+RESULT, PAGE, TABLE, PLOT = "evaluate.json", "evaluate.md", "evaluate.parquet", "evaluate.svg"
 
 
 def write_results(found: Outcome, evaluation: Evaluation, out: Path) -> None:
     """Write what the cells that are there say; whoever is the last of several parts writes the whole."""
     with atomic_file(out / RESULT) as file:
         file.write(orjson.dumps(found.to_json(), option=orjson.OPT_INDENT_2))
+    with atomic_file(out / PAGE) as file:
+        file.write(markdown(found).encode())
     _write_table(evaluation, out / TABLE)
     with atomic_file(out / PLOT) as file:
         figure = plot(found)

@@ -50,6 +50,10 @@ class Table:
         """A measure by seed; empty where it was not measured."""
         return self.values.get(method, {}).get(measure, {})
 
+    def has(self, measure: str) -> bool:
+        """Whether it was measured for any method."""
+        return any(measured.get(measure) for measured in self.values.values())
+
     def interval(self, method: str, measure: str) -> Interval | None:
         """Mean and interval over the seeds."""
         found = self.of(method, measure)

@@ -1,0 +1,65 @@
+"""The tables of an evaluation in Markdown, to be put into a report or an issue as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tsds.evaluate.settings import REFERENCES
+from tsds.evaluate.statistics import Paired
+from tsds.evaluate.tables import FACTS, Outcome, Table
+
+_FACTS = ("passes", "leaks", "select_seconds", "train_seconds")
+
+
+def markdown(found: Outcome) -> str:
+    """A table for each target, size, condition and equality, and one over all of them."""
+    parts = [_table(found, table) for table in found.tables]
+    records = found.records()
+    if len(found.tables) > 1 and records:
+        parts.append(_over_all(found, records))
+    return "\n".join(parts)
+
+
+def _table(found: Outcome, table: Table) -> str:
+    references = [name for name in REFERENCES if name in table.values]
+    others = [name for name in found.measures if name != found.primary and table.has(name)]
+    facts = [name for name in _FACTS if table.has(name)]
+    heads = ["method", found.measures[found.primary].head, *(f"to {name}" for name in references)]
+    heads += [found.measures[name].head for name in others] + [FACTS[name].head for name in facts]
+    rows = []
+    for method in found.methods:
+        reached = table.interval(method, found.primary)
+        if reached is None:
+            continue
+        cells = [method, f"{reached.mean:.4f} [{reached.low:.4f}, {reached.high:.4f}]"]
+        for name in references:
+            pair = found.paired(table, method, name) if name != method else None
+            cells.append("" if pair is None else _gap(pair, lower=found.lower))
+        for name, digits in (*((name, 3) for name in others), *((name, 1) for name in facts)):
+            one = table.interval(method, name)
+            cells.append("" if one is None else f"{one.mean:.{digits}f}")
+        rows.append(cells)
+    seeds = max((len(table.of(method, found.primary)) for method in found.methods), default=0)
+    return f"### {table.title}, {seeds} seeds\n\n{_lines(heads, rows)}"
+
+
+def _gap(pair: Paired, *, lower: bool) -> str:
+    """A difference with its interval, in bold where that leaves zero out."""
+    text = f"{pair.mean:+.4f} [{pair.low:+.4f}, {pair.high:+.4f}]"
+    return text if pair.verdict(lower=lower) == "tie" else f"**{text}**"
+
+
+def _over_all(found: Outcome, records: Iterable[dict[str, object]]) -> str:
+    rows = [
+        [f"{one['method']}", f"{one['against']}", f"{one['condition']}, equal {one['equal']}",
+         f"{one['mean']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]",
+         f"{one['wins']} / {one['ties']} / {one['losses']}"]
+        for one in records
+    ]  # fmt: skip
+    head = f"{found.measures[found.primary].head}, difference"
+    return f"### Over all\n\n{_lines(['method', 'against', 'where', head, 'wins / ties / losses'], rows)}"
+
+
+def _lines(heads: list[str], rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(cells) + " |" for cells in (heads, ["---"] * len(heads), *rows)]
+    return "\n".join(lines) + "\n"
