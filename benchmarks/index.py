@@ -1,10 +1,12 @@
 """Ten tasks on one index against ten exact searches: seconds, recall, and what it costs the selections.
 
     python benchmarks/index.py [--pool 1000000] [--targets 1000] [--tasks 10] [--kinds ivf] [--data DIR]
+    python benchmarks/index.py --model 250000x1000 500000x2000 1000000x1000 1000000x4000
 
 Generated vectors (benchmarks/synthetic.py); every task is a few topics of them. Half of a task's targets select 1,000
 records by transport, from the other half the transport cost to these is measured. The searches alone are timed: the
-rest of a selection is the same. Also where `--search auto` would change over, by its model.
+rest of a selection is the same. Also where `--search auto` would change over, by its model; --model holds the model
+against what searches of so many records and targets take.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from tsds.embeddings.vectors import Vectors
 from tsds.index import build_index
 from tsds.methods.auto import held_out_cost
 from tsds.neighbors import NeighborSearch
-from tsds.searching import flops, worth_it
+from tsds.searching import expected_seconds, flops, worth_it
 from tsds.strength import Strength, find_plan
 
 SIZE, LISTED = 1000, 1000
@@ -51,6 +53,33 @@ def chosen_by(search: NeighborSearch, mu: np.ndarray) -> np.ndarray:
     return np.sort(rows[np.argsort(-mass, kind="stable")[:SIZE]])
 
 
+def hold_model(sizes: list[str], dim: int, folder: Path) -> None:
+    """The seconds that `auto` expects of both searches, and those they take."""
+    print("| pool | targets | exact, expected | taken | index, expected | taken | recall | quicker | auto takes it |")
+    print("| --- " * 9 + "|")
+    built: dict[int, Any] = {}
+    for size in sizes:
+        n, m = map(int, size.split("x"))
+        pool = Vectors.of([str(path) for path in write_shards(folder, n, dim)])
+        norm = scan(pool, "l2", "pool").largest_norm
+        if n not in built:
+            built[n] = build_index(folder / "indexes", pool, "l2", "ivf", f"benchmark-{n}")
+        wanted = targets(m, dim)
+        expected = expected_seconds(n, m, dim)
+        seconds = []
+        for search in (
+            NeighborSearch(pool, wanted, largest_norm=norm),
+            IndexedSearch(pool, wanted, "l2", built[n], largest_norm=norm),
+        ):
+            began = time.perf_counter()
+            search.fetch(LISTED)
+            seconds.append(time.perf_counter() - began)
+        print(
+            f"| {n:,} | {m:,} | {expected[0]:.1f} | {seconds[0]:.1f} | {expected[1]:.1f} | {seconds[1]:.1f} | "
+            f"{search.recall:.3f} | {seconds[0] / seconds[1]:.1f} times | {worth_it(n, m, dim)} |", flush=True,
+        )  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pool", type=int, default=1_000_000)
@@ -58,11 +87,15 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=1000)
     parser.add_argument("--tasks", type=int, default=10)
     parser.add_argument("--kinds", nargs="+", default=["ivf"], choices=["ivf", "hnsw"])
+    parser.add_argument("--model", nargs="+", metavar="RECORDSxTARGETS", help="hold the model of `auto` against these")
     parser.add_argument("--data", type=Path, help="keep the generated data in this folder")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.data or Path(scratch)
         folder.mkdir(exist_ok=True)
+        if args.model:
+            hold_model(args.model, args.dim, folder)
+            return
         pool = Vectors.of([str(path) for path in write_shards(folder, args.pool, args.dim)])
         norm = scan(pool, "l2", "pool").largest_norm
         tasks = topics(args.targets, args.dim, args.tasks)

@@ -34,7 +34,7 @@ _FEW, _BUFFER = 4000, 1 << 24
 #: Rows gathered at once.
 _TAKE_BYTES = 32 << 20
 #: Candidates a target that the first pass brings, and entries of all lists that this may take.
-_ROOMY, _ROOMY_ENTRIES = 1024, 1 << 22
+ROOMY, ROOMY_ENTRIES = 1024, 1 << 22
 
 
 def knn(queries: Block, rows: Block, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -168,7 +168,7 @@ class NeighborSearch:
 
     def _search_roomily(self, k: int) -> None:
         # Faiss finds a thousand in about the time of a hundred, and another pass would cost all of it again.
-        roomy = max(min(_ROOMY, _ROOMY_ENTRIES // len(self.targets)), with_spare(self._room) if self._room else 0)
+        roomy = max(min(ROOMY, ROOMY_ENTRIES // len(self.targets)), with_spare(self._room) if self._room else 0)
         self._search(min(len(self.pool), max(k, 2 * self.fetched, roomy)))
 
     def _search(self, k: int) -> None:

@@ -16,16 +16,16 @@ from tsds.engines import engine_named
 from tsds.index import KINDS, Index, Kind, build_index, default_folder, find_index
 from tsds.inputs import Inputs
 from tsds.memory import bytes_of, check_room
-from tsds.neighbors import NeighborSearch
+from tsds.neighbors import ROOMY, ROOMY_ENTRIES, NeighborSearch
 from tsds.on_device import search_device
 from tsds.settings import Settings
 from tsds.stages import Listener, Stages
 
 #: Candidates a target that lists hold, mostly.
 _LISTED = 512
-#: What an index takes (benchmarks/index.py): seconds a number of the pool, to read it once and find the exact lists by
-#: which recall is measured; and of an exact search's seconds, to look through some of the lists.
-_READ_SECONDS, _INDEX_SHARE = 9.4e-9, 0.3
+#: What an index takes (benchmarks/index.py --model): seconds a number of the pool, to read it once and find the exact
+#: lists by which recall is measured; and a number of the lists that it proposes, to look them up and measure them.
+_READ_SECONDS, _LISTED_SECONDS = 1.0e-8, 1.05e-8
 #: How much quicker an index must be for `auto` to give up exactness.
 _WORTH = 2.0
 #: Exact searches of so few seconds are never replaced.
@@ -83,8 +83,15 @@ def index_of(inputs: Inputs, settings: Settings, kind: Kind, folder: Path, stage
 
 def worth_it(candidates: int, targets: int, dim: int) -> bool:
     """Whether an index that is there saves enough to give up exactness."""
+    exact, indexed = expected_seconds(candidates, targets, dim)
+    return exact > _SHORT and exact > _WORTH * indexed
+
+
+def expected_seconds(candidates: int, targets: int, dim: int) -> tuple[float, float]:
+    """What an exact search takes on this machine, and one by an index that is there, its recall measured."""
     exact = candidates * targets * dim * 2 / flops(dim)
-    return exact > _SHORT and exact > _WORTH * (candidates * dim * _READ_SECONDS + exact * _INDEX_SHARE)
+    listed = min(candidates, ROOMY, ROOMY_ENTRIES // targets) * targets
+    return exact, dim * (candidates * _READ_SECONDS + listed * _LISTED_SECONDS)
 
 
 @contextlib.contextmanager
@@ -105,4 +112,4 @@ def flops(dim: int) -> float:
     a @ b.T
     began = time.perf_counter()
     a @ b.T
-    return 2 * 1024 * 4096 * dim / (time.perf_counter() - began) * 0.6  # the rest goes into keeping the nearest
+    return 2 * 1024 * 4096 * dim / (time.perf_counter() - began) * 0.75  # the rest goes into keeping the nearest
