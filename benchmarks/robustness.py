@@ -27,6 +27,7 @@ import orjson
 
 import tsds
 from tsds.bandwidth import from_texts
+from tsds.distances import from_squares, product_squares
 from tsds.embeddings.encoders import Setting, make_encoder
 from tsds.embeddings.encoders.hashing import HashEncoder
 from tsds.transport.between import transport_cost_between
@@ -44,8 +45,7 @@ def texts(path: str) -> list[str]:
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    return np.asarray(np.sqrt(np.maximum(np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T, 0)))
+    return from_squares(product_squares(a.astype(np.float64), b.astype(np.float64)), "l2")
 
 
 def partial_cost(d: np.ndarray, room: float) -> float:

@@ -17,15 +17,15 @@ import orjson
 
 from tsds.embeddings.encoders import Encoder, Setting, make_encoder
 from tsds.embeddings.lookup import text_keys
-from tsds.embeddings.store import Store, default_store, is_store
+from tsds.embeddings.store import Store, default_store
 from tsds.embeddings.vectors import Vectors
 from tsds.encoding import duration
 from tsds.inputs import task_sources
 from tsds.memory import selection_bytes
 from tsds.methods import method_named
 from tsds.methods.auto import FACTORS, FOLDS, LEAST_TARGETS, MOST_TARGETS, SAMPLINGS
-from tsds.records import Pool, array_files, is_vectors
-from tsds.searching import flops
+from tsds.records import Pool, array_files, is_store, is_vectors
+from tsds.searching import expected_seconds, flops
 from tsds.settings import Settings
 from tsds.strength import Strength
 
@@ -64,7 +64,7 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
         size = n * budget.amount / 100
     wide = Strength(size, settings.alpha, settings.scale_or_default, settings.neighbors, settings.effective_size)
     k = min(n, 2 * wide.guess(m))
-    seconds["search"] = n * m * dim * 2 / flops(dim)
+    seconds["search"], _ = expected_seconds(n, m, dim)
     method = method_named(settings.method)
     if method.weighs:
         seconds["density"] = 0.5 * seconds["search"] + n * dim * 128 / flops(dim)

@@ -34,7 +34,7 @@ _FEW, _BUFFER = 4000, 1 << 24
 #: Rows gathered at once.
 _TAKE_BYTES = 32 << 20
 #: Candidates a target that the first pass brings, and entries of all lists that this may take.
-ROOMY, ROOMY_ENTRIES = 1024, 1 << 22
+_ROOMY, _ROOMY_ENTRIES = 1024, 1 << 22
 
 
 def knn(queries: Block, rows: Block, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -65,6 +65,14 @@ def with_spare(k: int) -> int:
 def spared(fetched: int) -> int:
     """How many can be listed exactly of so many fetched; the inverse of with_spare."""
     return max(1, min(fetched - 16, fetched * 16 // 17))
+
+
+def roomy(targets: int) -> int:
+    """How many candidates the first pass brings each of so many targets.
+
+    Faiss finds a thousand in about the time of a hundred, and another pass would cost all of it again.
+    """
+    return min(_ROOMY, _ROOMY_ENTRIES // targets)
 
 
 class NeighborSearch:
@@ -167,9 +175,8 @@ class NeighborSearch:
         return self._indices, from_squares(self._squares.astype(np.float64), self.metric)
 
     def _search_roomily(self, k: int) -> None:
-        # Faiss finds a thousand in about the time of a hundred, and another pass would cost all of it again.
-        roomy = max(min(ROOMY, ROOMY_ENTRIES // len(self.targets)), with_spare(self._room) if self._room else 0)
-        self._search(min(len(self.pool), max(k, 2 * self.fetched, roomy)))
+        room = with_spare(self._room) if self._room else 0
+        self._search(min(len(self.pool), max(k, 2 * self.fetched, roomy(len(self.targets)), room)))
 
     def _search(self, k: int) -> None:
         queries = np.ascontiguousarray(self.targets, dtype=np.float32)

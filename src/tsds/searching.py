@@ -16,7 +16,7 @@ from tsds.engines import engine_named
 from tsds.index import KINDS, Index, Kind, build_index, default_folder, find_index
 from tsds.inputs import Inputs
 from tsds.memory import bytes_of, check_room
-from tsds.neighbors import ROOMY, ROOMY_ENTRIES, NeighborSearch
+from tsds.neighbors import NeighborSearch, roomy
 from tsds.on_device import search_device
 from tsds.settings import Settings
 from tsds.stages import Listener, Stages
@@ -90,7 +90,7 @@ def worth_it(candidates: int, targets: int, dim: int) -> bool:
 def expected_seconds(candidates: int, targets: int, dim: int) -> tuple[float, float]:
     """What an exact search takes on this machine, and one by an index that is there, its recall measured."""
     exact = candidates * targets * dim * 2 / flops(dim)
-    listed = min(candidates, ROOMY, ROOMY_ENTRIES // targets) * targets
+    listed = min(candidates, roomy(targets)) * targets
     return exact, dim * (candidates * _READ_SECONDS + listed * _LISTED_SECONDS)
 
 

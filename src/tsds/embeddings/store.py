@@ -49,7 +49,7 @@ from tsds.embeddings.shards import (
 from tsds.embeddings.vectors import Vectors
 from tsds.engines import Engine
 from tsds.errors import InputError, RunError
-from tsds.records import STORE_MARK, atomic_file, user_cache
+from tsds.records import STORE_MARK, atomic_file, is_store, user_cache
 
 SPACE = "space.json"
 _LOCK = ".lock"
@@ -131,11 +131,6 @@ class Store:
             with atomic_file(space.folder / SPACE) as file:
                 file.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         return space
-
-
-def is_store(folder: Path) -> bool:
-    """Whether a folder is an embedding store."""
-    return (folder / STORE_MARK).is_file()
 
 
 @dataclass(frozen=True)

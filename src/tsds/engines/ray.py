@@ -133,12 +133,11 @@ def _as_here(name: str) -> Iterator[None]:
     """What a task raises is raised as if the work were done in this process."""
     try:
         yield
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, ray.exceptions.RayError):  # not of the work: what it needs is lost for good
-            raise RunError(f"{name}: Ray gave up: {error.cause}") from error
-        raise error.cause from None
     except ray.exceptions.RayError as error:
-        raise RunError(f"{name}: Ray gave up: {error}") from error
+        cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+        if not isinstance(cause, ray.exceptions.RayError):
+            raise cause from None
+        raise RunError(f"{name}: Ray gave up: {cause}") from error
 
 
 def _finish_one(rows: dict[Any, int], advance: Advance) -> None:

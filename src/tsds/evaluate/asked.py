@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from tsds.evaluate.bases import PLACE, bases_folder
 from tsds.evaluate.cells import Place
@@ -16,7 +17,7 @@ from tsds.evaluate.training import quiet_threads
 from tsds.stages import Stages
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Asked:
     """An evaluation before any model is loaded.
 
@@ -29,6 +30,7 @@ class Asked:
       pool: what a pass over the pool found.
       out: the folder.
       bases: where bases are kept.
+      token: tells it from all others, in a worker that is given cells of several.
     """
 
     kind: Kind
@@ -40,11 +42,7 @@ class Asked:
     pool: PoolFacts
     out: Path
     bases: Path
-
-    @property
-    def identity(self) -> str:
-        """Tells it from others."""
-        return repr((self.kind, self.model, self.preset, self.tuning, self.data, str(self.out)))
+    token: str
 
     def evaluation(self, stages: Stages) -> Evaluation:
         """The grid with its experiment."""
@@ -72,23 +70,24 @@ class Asked:
 def asked_for(
     kind: Kind, model: str, preset: Preset, tuning: str, device: str, data: Data, pool: PoolFacts, out: Path
 ) -> Asked:
-    """The same with absolute paths, since workers stand elsewhere."""
+    """An evaluation as it was asked for, with absolute paths, since workers stand elsewhere."""
     here = Path(model)
     named = str(here.absolute()) if here.exists() else model
-    return Asked(kind, named, preset, tuning, device, data.absolute(), pool, out.absolute(), bases_folder().absolute())
+    bases = bases_folder().absolute()
+    return Asked(kind, named, preset, tuning, device, data.absolute(), pool, out.absolute(), bases, uuid4().hex)
 
 
-#: The evaluation that this worker has cells of, with its model.
+#: The evaluation that this worker has cells of, with its model, by its token.
 _held: dict[str, Evaluation] = {}
 
 
 def measure_there(asked: Asked, place: Place) -> None:
     """One cell in the process of a worker; the base and the selections are there."""
-    if asked.identity not in _held:
+    if asked.token not in _held:
         _held.clear()
         os.environ[PLACE] = str(asked.bases)
         quiet_threads()
         evaluation = asked.evaluation(Stages())
         evaluation.experiment.prepare(evaluation.stages)
-        _held[asked.identity] = evaluation
-    _held[asked.identity].measure(place)
+        _held[asked.token] = evaluation
+    _held[asked.token].measure(place)

@@ -146,11 +146,12 @@ class Evaluation:
     def run(self, part: tuple[int, int] = (1, 1), elsewhere: Elsewhere | None = None) -> None:
         """Run the cells that are missing, of these every i-th of n: the parts may run at once, in one folder.
 
+        The folder is claimed already.
+
         Args:
           part: (i, n).
           elsewhere: measures cells in other processes and tells of each that is done; here if None.
         """
-        self.claim()
         todo = [place for i, place in enumerate(self.todo_in_order()) if i % part[1] == part[0] - 1]
         todo = [place for place in todo if place not in self.cells]
         if not todo:

@@ -8,7 +8,7 @@ from tsds.records.formats import FORMATS, Format
 from tsds.records.pool import Pool
 from tsds.records.remote import Elsewhere, is_remote
 from tsds.records.shards import Shard
-from tsds.records.sources import STORE_MARK, Sources, array_files, file_facts, is_vectors, not_here
+from tsds.records.sources import STORE_MARK, Sources, array_files, file_facts, is_store, is_vectors, not_here
 from tsds.records.text import FOUND, TextSpec
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "atomic_file",
     "file_facts",
     "is_remote",
+    "is_store",
     "is_vectors",
     "not_here",
     "user_cache",

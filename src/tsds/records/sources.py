@@ -96,6 +96,11 @@ def file_facts(sources: Sources) -> list[dict[str, Any]]:
     return facts
 
 
+def is_store(folder: Path) -> bool:
+    """Whether a folder is a store of vectors (tsds.embeddings.store)."""
+    return (folder / STORE_MARK).is_file()
+
+
 def not_here(sources: Sources) -> list[RemoteFile]:
     """The files of these sources that are elsewhere and have no copy here yet."""
     given = [sources] if isinstance(sources, str) else sources if isinstance(sources, (list, tuple)) else []
@@ -193,7 +198,7 @@ def _in_folder(folder: Path, above: frozenset[Path]) -> list[Path]:
             remedy = f"name one of them: {folder / splits[0]}" if splits else "save it again"
             raise InputError(f"the folder holds several splits: {', '.join(splits)}", path=folder, remedy=remedy)
         return _in_folder(folder / splits[0], above)
-    if (folder / STORE_MARK).is_file():
+    if is_store(folder):
         raise InputError(
             "a store: its vectors are found by their texts", path=folder, remedy="name the pool, and this as --store"
         )
