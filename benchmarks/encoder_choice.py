@@ -20,8 +20,10 @@ import numpy as np
 from encoders import Benchmark
 
 import tsds
+from tsds.census import take_census
+from tsds.corpus import Corpus
 from tsds.encoding import Embedder
-from tsds.records import TextSpec
+from tsds.records import Pool, TextSpec
 from tsds.stages import Stages
 
 PARTS = {"domain": slice(0, 4 * 8192, 4), "instruct": slice(0, 4096)}
@@ -57,7 +59,8 @@ class Vectors:
                 store = None if spec == "hash" else self._store
                 embedder = Embedder(spec, 0, "auto", store, "float16", Path(scratch), Stages())
                 texts = [TextSpec().text_of(record) for record in self._benchmark.records]
-                embedder.fit([texts], len(texts))
+                records = Pool.open(texts)
+                embedder.fit(Corpus(records, take_census(records, collapse=False)))
                 pool = embedder.array(texts, "candidate", "pool")
                 targets = [embedder.array(target.texts, "target", "target") for target in self._benchmark.targets]
                 self._known[spec] = pool, targets

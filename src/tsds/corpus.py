@@ -1,184 +1,167 @@
-"""Records to candidates: which records take part (each exact copy once, none that leaks), and their vectors.
+"""The texts of the records that take part, and their vectors: from one stream here, or file by file elsewhere.
 
-The records are read up to three times: to choose those that take part, to fit the encoder, and to encode, where the
-encoder does not recall what it was fitted on. So no text has to be held and no copy is encoded.
+The records are read up to three times: to choose those that take part (`census.py`), to fit the encoder, and to encode,
+where the encoder does not recall what it was fitted on. So no text has to be held and no copy is encoded. An engine
+with workers elsewhere reads a file where it is encoded, if there are files enough; else texts are read here and sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from tsds.checkpoint import LEAST_ROWS, Checkpoint
+from tsds.census import BATCH, Census, by_file
+from tsds.embeddings.encoders import Gathers, make_encoder
+from tsds.embeddings.encoders.gathering import Gathered, merged
+from tsds.embeddings.encoders.protocol import Setting
 from tsds.embeddings.vectors import Rows, Vectors
-from tsds.engines import Engine
-from tsds.errors import InputError, RunError
-from tsds.leakage import Guard, digests
-from tsds.records import Pool, atomic_file
+from tsds.engines import Engine, Span
+from tsds.errors import RunError
+from tsds.records import Part, Pool, Shorter, atomic_file
 from tsds.stages import Advance
 
-BATCH = 4096
 #: Rows of a file of vectors that a run which is resumed does not make again.
 PART_ROWS = 1 << 16
 
 
-@dataclass
-class Census:
-    """What the first pass over the records found.
-
-    Attributes:
-      rows: [n], positions in the pool of the records that take part, ascending.
-      copies: [n], how many records each stands for, itself included.
-      tokens: [n], their lengths.
-      shard: [n], index of the file each is in.
-      group: [n], index into `group_names`; -1 where a record has none.
-      group_names: sources, in order of appearance.
-      used: records with usable text, before copies were collapsed and leaks dropped.
-      excluded: records dropped because they leak.
-      equal_to_target: [n], whether the text equals that of a target.
-    """
-
-    rows: Rows
-    copies: NDArray[np.int64]
-    tokens: NDArray[np.int64]
-    shard: NDArray[np.int32]
-    group: NDArray[np.int32]
-    group_names: list[str] = field(default_factory=list)
-    read: int = 0
-    used: int = 0
-    empty: int = 0
-    bad: int = 0
-    problems: list[str] = field(default_factory=list)
-    excluded: int = 0
-    equal_to_target: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def only(self, kept: Rows, copies: NDArray[np.int64]) -> Census:
-        """The same with only these of the records, which stand for so many each."""
-        return Census(
-            self.rows[kept],
-            copies,
-            self.tokens[kept],
-            self.shard[kept],
-            self.group[kept],
-            self.group_names,
-            self.read,
-            self.used,
-            self.empty,
-            self.bad,
-            self.problems,
-            self.excluded,
-            self.equal_to_target[kept],
-        )
+def texts_of(pool: Pool, census: Census, advance: Advance = lambda rows: None) -> Iterator[list[str]]:
+    """The texts of the records that take part, batch by batch; `advance` is told how many."""
+    return texts_at(pool, census.rows, advance)
 
 
-def take_census(
-    pool: Pool,
-    *,
-    collapse: bool = True,
-    exclude: Guard | None = None,
-    targets: Guard | None = None,
-    advance: Advance = lambda rows: None,
-) -> Census:
-    """Choose the records that take part.
-
-    Args:
-      pool: the records.
-      collapse: whether records of equal text are one candidate, the first of them.
-      exclude: texts that must not be selected, nor parts of them.
-      targets: the targets' texts; equal candidates are marked.
-      advance: told the number of records read.
+def texts_at(pool: Pool, rows: Rows, advance: Advance = lambda rows: None) -> Iterator[list[str]]:
+    """The texts of these records, ascending, batch by batch.
 
     Raises:
-      InputError: if a record can't be read, or none is left.
+      RunError: if the pool has become shorter.
     """
-    parts: dict[str, list[Any]] = {name: [] for name in ("rows", "tokens", "shard", "group", "key", "equal")}
-    names: dict[str, int] = {}
-    excluded = used = 0
-    for batch in pool.batches(BATCH):
-        key = digests(batch.texts)
-        leaks = exclude.leaks(batch.texts, key) if exclude else np.zeros(len(batch), bool)
-        kept = np.flatnonzero(~leaks)
-        excluded += int(leaks.sum())
-        used += len(batch)
-        group = [-1 if name is None else names.setdefault(name, len(names)) for name in batch.groups]
-        parts["rows"].append(batch.rows[kept])
-        parts["tokens"].append(batch.tokens[kept])
-        parts["shard"].append(np.full(len(kept), batch.shard, np.int32))
-        parts["group"].append(np.array(group, np.int32)[kept])
-        parts["key"].append(key[kept])
-        parts["equal"].append(targets.leaks(batch.texts, key)[kept] if targets else np.zeros(len(kept), bool))
-        advance(len(batch))
-    columns = {name: np.concatenate(values) for name, values in parts.items()}
-    if not len(columns["rows"]):
-        raise InputError(f"--exclude drops all {used:,} records of the {pool.role}", remedy="exclude fewer texts")
-    tally = pool.tally
-    census = Census(
-        columns["rows"],
-        np.ones(len(columns["rows"]), np.int64),
-        columns["tokens"],
-        columns["shard"],
-        columns["group"],
-        list(names),
-        tally.read,
-        used,
-        tally.empty,
-        tally.bad,
-        tally.problems,
-        excluded,
-        columns["equal"],
-    )
-    return census.only(*first_of_equals(columns["key"])) if collapse else census
+    held: list[str] = []
+    try:
+        for some in pool.candidates(rows):
+            held += [one.text for one in some]
+            if len(held) >= BATCH:
+                yield held
+                advance(len(held))
+                held = []
+    except Shorter as error:
+        raise RunError(f"the {pool.role} shrank while it was read: {error}") from error
+    if held:
+        yield held
+        advance(len(held))
 
 
-def first_of_equals(key: NDArray[np.uint64]) -> tuple[Rows, NDArray[np.int64]]:
-    """The first row of each distinct key [n, 2], ascending, and how many rows have that key."""
-    order = np.lexsort((key[:, 1], key[:, 0]))  # stable, so the first of equals comes first
-    ordered = key[order]
-    starts = np.flatnonzero(np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)]))
-    first, counts = order[starts], np.diff(np.append(starts, len(key)))
-    ascending = np.argsort(first)
-    return first[ascending], counts[ascending]
+@dataclass(frozen=True)
+class FileTexts:
+    """The texts of the records of one file that take part.
+
+    Attributes:
+      part: the file.
+      rows: [r], the records, counted from its start.
+      first: position of the first of them among all candidates.
+    """
+
+    part: Part
+    rows: Rows
+    first: int
+
+    def texts(self) -> Iterator[list[str]]:
+        """Batch by batch, wherever this is called."""
+        return texts_at(self.part.open(), self.rows)
 
 
-def texts_of(pool: Pool, census: Census, advance: Advance = lambda rows: None) -> Iterator[list[str]]:
-    """The texts of the records that take part, batch by batch."""
-    done = 0
-    for batch in pool.batches(BATCH):
-        upto = int(np.searchsorted(census.rows, batch.rows[-1], side="right"))
-        at = np.searchsorted(batch.rows, census.rows[done:upto])
-        done = upto
-        if len(at):
-            yield [batch.texts[i] for i in at]
-        advance(len(batch))
-    if done < len(census):
-        raise RunError(f"the {pool.role} shrank while it was read: {done:,} of {len(census):,} records are left")
+@dataclass(frozen=True)
+class Corpus:
+    """The texts of the records that take part, to be read as often as needed: a call starts a pass."""
+
+    pool: Pool
+    census: Census
+
+    def __call__(self, advance: Advance = lambda rows: None) -> Iterator[list[str]]:
+        return texts_of(self.pool, self.census, advance)
+
+    def __len__(self) -> int:
+        return len(self.census)
+
+    def files(self, engine: Engine) -> list[FileTexts] | None:
+        """Those of each file, for the workers of an engine; None where one process reads them as well."""
+        parts = by_file(self.pool, engine) if self.census.ends else None
+        if parts is None:
+            return None
+        starts = [0, *self.census.ends[:-1]]
+        edges = np.searchsorted(self.census.rows, [*starts, self.census.ends[-1]]).tolist()
+        return [
+            FileTexts(part, self.census.rows[first:last] - start, first)
+            for part, start, first, last in zip(parts, starts, edges[:-1], edges[1:], strict=True)
+            if first < last
+        ]
 
 
-def kept_census(checkpoint: Checkpoint | None, take: Callable[[], Census], advance: Advance) -> Census:
-    """The census as an earlier run took it, or taken now, and kept if it is long."""
-    held = None if checkpoint is None else checkpoint.load("census")
-    if held is not None:
-        arrays: dict[str, Any] = dict(held)
-        facts = orjson.loads(arrays.pop("facts").tobytes())
-        census = Census(**arrays, **facts)
-        advance(census.read)
-        return census
-    census = take()
-    if checkpoint is not None and census.read >= LEAST_ROWS:
-        values = {one.name: getattr(census, one.name) for one in fields(census)}
-        arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-        plain = orjson.dumps({name: value for name, value in values.items() if name not in arrays})
-        checkpoint.keep("census", {**arrays, "facts": np.frombuffer(plain, np.uint8)})
-    return census
+@dataclass(frozen=True)
+class _Gathering:
+    """What workers need to gather what an encoder learns from."""
+
+    spec: str
+    seed: int
+    files: dict[int, FileTexts]  # by their first candidate
+    identity: str = "gather"
+
+
+def gathered_by(engine: Engine, spec: str, seed: int, files: Sequence[FileTexts], advance: Advance) -> Gathered:
+    """What the encoder of that name gathers from all files."""
+    context = _Gathering(spec, seed, {one.first: one for one in files})
+    spans = [(one.first, one.first + len(one.rows)) for one in files]
+    return engine.fold("fit the encoder", _gather_there, merged, context, spans, advance)
+
+
+def _gather_there(context: _Gathering, span: Span) -> Gathered:
+    encoder = make_encoder(context.spec, Setting(context.seed))
+    assert isinstance(encoder, Gathers)
+    return encoder.gather(context.files[span[0]].texts(), span[0])
+
+
+Encode = Callable[[Any, Sequence[str]], NDArray[np.float32]]
+
+
+def encoded_by_file(
+    engine: Engine, folder: Path, files: Sequence[FileTexts], encode: Encode, context: Any, advance: Advance
+) -> Vectors:
+    """As `encoded_in_parts`, each file of the pool read by the worker that encodes it."""
+    folder.mkdir(exist_ok=True)
+    items = [
+        (one, [(folder / f"{one.first + at:012d}.npy", min(PART_ROWS, len(one.rows) - at)) for at in cuts])
+        for one, cuts in ((one, range(0, len(one.rows), PART_ROWS)) for one in files)
+    ]
+    for rows in engine.each("encode", _encode_file, (encode, context), items):
+        advance(rows)
+    return Vectors.of([path for _, parts in items for path, _ in parts])
+
+
+def _encode_file(asked: tuple[Encode, Any], item: tuple[FileTexts, list[tuple[Path, int]]]) -> int:
+    """Encode the texts of a file of the pool into files of so many vectors each; how many they are."""
+    file, parts = item
+    gone = [not path.exists() for path, _ in parts]
+    wanted = [part for part, absent in zip(parts, gone, strict=True) if absent]
+    if wanted:
+        rows = file.rows[np.repeat(gone, [size for _, size in parts])]
+        texts = recut(FileTexts(file.part, rows, file.first).texts(), [size for _, size in wanted])
+        for (path, _), some in zip(wanted, texts, strict=True):
+            _encode_part(asked, (path, some))
+    return len(file.rows)
+
+
+def recut(batches: Iterable[Sequence[str]], sizes: Sequence[int]) -> Iterator[list[str]]:
+    """A stream of texts in lists of these sizes, which are those of the stream in all."""
+    stream, held = iter(batches), list[str]()
+    for size in sizes:
+        while len(held) < size:
+            held += next(stream)
+        yield held[:size]
+        held = held[size:]
 
 
 def encoded_in_parts(
@@ -186,7 +169,7 @@ def encoded_in_parts(
     folder: Path,
     texts: Iterable[Sequence[str]],
     count: int,
-    encode: Callable[[Any, Sequence[str]], NDArray[np.float32]],
+    encode: Encode,
     context: Any,
     advance: Advance,
 ) -> Vectors:
@@ -205,28 +188,15 @@ def encoded_in_parts(
     missing = [not path.exists() for path in paths]
     advance(sum(min(PART_ROWS, count - k * PART_ROWS) for k, gone in enumerate(missing) if not gone))
 
-    def parts() -> Iterator[tuple[Path, list[str]]]:
-        held: list[str] = []
-        done = 0
-        for batch in texts:
-            at = 0
-            while at < len(batch):
-                part = done // PART_ROWS
-                end = min((part + 1) * PART_ROWS, count)
-                some = batch[at : at + end - done]
-                at, done = at + len(some), done + len(some)
-                if missing[part]:
-                    held += some
-                    if done == end:
-                        yield paths[part], held
-                        held = []
-
-    for rows in engine.each("encode", _encode_part, (encode, context), parts()):
+    sizes = [min(PART_ROWS, count - k * PART_ROWS) for k in range(len(paths))]
+    parts = zip(paths, missing, recut(texts, sizes), strict=True)
+    wanted = ((path, some) for path, gone, some in parts if gone)
+    for rows in engine.each("encode", _encode_part, (encode, context), wanted):
         advance(rows)
     return Vectors.of(paths)
 
 
-def _encode_part(asked: tuple[Callable[[Any, Sequence[str]], NDArray[np.float32]], Any], item: Any) -> int:
+def _encode_part(asked: tuple[Encode, Any], item: tuple[Path, list[str]]) -> int:
     """Encode the texts of one file and write it; how many they are."""
     (encode, context), (path, texts) = asked, item
     vectors = encode(context, texts)

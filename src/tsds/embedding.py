@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tsds.corpus import take_census, texts_of
+from tsds.census import take_census
+from tsds.corpus import Corpus
 from tsds.embeddings.encoders import Role
 from tsds.embeddings.shards import remove_shard
 from tsds.embeddings.store import Store
@@ -51,12 +52,12 @@ def embed(
         for name, source in {"pool": pool, **tasks}.items():
             records = Pool.open(source, text=text, on_error=on_error, role=name)
             with stages.stage(f"read the {name}") as advance:
-                census = take_census(records, advance=advance)
+                census = take_census(records, advance=advance, engine=stages.engine)
+            corpus = Corpus(records, census)
             if name == "pool":
-                with stages.stage("fit the encoder", len(census)) as advance:
-                    embedder.fit(texts_of(records, census, advance), len(census))
+                embedder.fit(corpus)
             role: Role = "candidate" if name == "pool" else "target"
-            vectors = embedder.vectors(lambda r=records, c=census: texts_of(r, c), len(census), role, f"encode {name}")  # type: ignore[misc]
+            vectors = embedder.vectors(corpus, len(corpus), role, f"encode {name}")
             counts[name] = {"read": census.read, "texts": len(census), **embedder.latest, "dimensions": vectors.dim}
         return {
             "store": str(out),

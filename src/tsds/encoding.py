@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.bandwidth import Bandwidth, from_texts
+from tsds.census import Census
 from tsds.checkpoint import LEAST_ROWS
-from tsds.corpus import Census, encoded_in_parts, texts_of, write_vectors
-from tsds.embeddings.encoders import Encoder, Recalls, Report, Restores, Role, Setting, make_encoder
+from tsds.corpus import Corpus, encoded_by_file, encoded_in_parts, gathered_by, texts_of, write_vectors
+from tsds.embeddings.encoders import Encoder, Gathers, Recalls, Report, Restores, Role, Setting, make_encoder
 from tsds.embeddings.encoders.recipe import Recipe
 from tsds.embeddings.store import Store, default_store
 from tsds.embeddings.transforms import Learned, Transform
@@ -81,22 +82,31 @@ class Embedder:
         self.report = Report()
         self.latest = {"found": 0, "made": 0}  # texts of the latest call that were stored, and that were encoded
 
-    def fit(self, texts: Iterable[Sequence[str]], count: int) -> None:
-        """Let the encoder learn from the pool of so many texts, or take what an earlier run has learned from it."""
+    def fit(self, corpus: Corpus) -> None:
+        """Let the encoder learn from the pool, or take what an earlier run has learned from it."""
+        with self.stages.stage("fit the encoder", len(corpus)) as advance:
+            self._fit(corpus, len(corpus), advance)
+
+    def _fit(self, corpus: Corpus, count: int, advance: Callable[[int], None]) -> None:
         kept = self.stages.checkpoint if count >= LEAST_ROWS and isinstance(self.encoder, Restores) else None
         if kept is not None and isinstance(self.encoder, Restores):
             state = kept.load("encoder")
             if state is not None:
                 self.encoder.restore(state)
-                self.stages.advance(count)
+                advance(count)
                 return
         if isinstance(self.encoder, Recalls):
             self.encoder.remember = self.store is None and kept is None
-        self.encoder.fit(texts)
+        files = corpus.files(self.stages.engine) if isinstance(self.encoder, Gathers) else None
+        if isinstance(self.encoder, Gathers) and files is not None:
+            engine, seed = self.stages.engine, self._setting.seed
+            self.encoder.learn(gathered_by(engine, self._asked, seed, files, advance))
+        else:
+            self.encoder.fit(corpus(advance))
         if kept is not None and isinstance(self.encoder, Restores):
             kept.keep("encoder", self.encoder.state())
 
-    def vectors(self, texts: Texts, count: int, role: Role, name: str, *, fitted: bool = False) -> Vectors:
+    def vectors(self, texts: Corpus | Texts, count: int, role: Role, name: str, *, fitted: bool = False) -> Vectors:
         """The vectors of texts, [count, d], which may be a file of the scratch folder.
 
         `fitted` says that these are the very texts that the encoder was fitted on last.
@@ -111,6 +121,10 @@ class Embedder:
                     folder = checkpoint.folder / path.stem
                     recipe = self._recipe()
                     encode, context = (_encode_by, (recipe, role)) if recipe else (_encode_here, (self.encoder, role))
+                    files = texts.files(self.stages.engine) if recipe and isinstance(texts, Corpus) else None
+                    if files is not None:
+                        by_file = folder.with_name(f"{folder.name}-by-file")
+                        return encoded_by_file(self.stages.engine, by_file, files, encode, context, advance)
                     return encoded_in_parts(self.stages.engine, folder, texts(), count, encode, context, advance)
                 if fitted and isinstance(self.encoder, Recalls):
                     blocks = self.encoder.recall(advance)
@@ -187,9 +201,9 @@ def encode_records(
     embedder = Embedder(
         settings.encoder, settings.seed, settings.device, settings.store, settings.store_precision, scratch, stages
     )
-    with stages.stage("fit the encoder", census.used) as advance:
-        embedder.fit(texts_of(records, census, advance), len(census))
-    pool = embedder.vectors(lambda: texts_of(records, census), len(census), "candidate", "encode", fitted=True)
+    corpus = Corpus(records, census)
+    embedder.fit(corpus)
+    pool = embedder.vectors(corpus, len(corpus), "candidate", "encode", fitted=True)
     targets = [
         embedder.array([text for texts in texts_of(*one) for text in texts], "target", "encode the targets")
         for one in wanted

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.bandwidth import Bandwidth
-from tsds.corpus import Census, kept_census, take_census, texts_of
+from tsds.census import Census, kept_census, take_census
+from tsds.corpus import texts_of
 from tsds.embeddings.scan import scan
 from tsds.embeddings.transforms import Transform
 from tsds.embeddings.vectors import Vectors
@@ -208,7 +209,9 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
         collapse = settings.copies == "collapse"
         census = kept_census(
             stages.checkpoint,
-            lambda: take_census(records, collapse=collapse, exclude=exclude, targets=guard, advance=advance),
+            lambda: take_census(
+                records, collapse=collapse, exclude=exclude, targets=guard, advance=advance, engine=stages.engine
+            ),
             advance,
         )
     if settings.embeddings is not None:

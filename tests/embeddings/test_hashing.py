@@ -7,6 +7,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsds.embeddings.encoders import hashing, ngrams
+from tsds.embeddings.encoders import gathering, hashing, ngrams
 from tsds.embeddings.encoders.directions import SparseRows, leading_directions
 from tsds.embeddings.encoders.hashing import HashEncoder
 
@@ -232,13 +233,28 @@ def test_top_k_of_the_sample_does_not_depend_on_cuts_and_is_bounded() -> None:
     texts = [" ".join(f"w{i * j % 97}" for j in range(i % 23)) for i in range(500)]
     kept = []
     for rows in (1, 7, 500):
-        sample = hashing._Sample(texts=50, features=700, seed=3)
+        sample, seen = gathering.Sample(texts=50, features=700, seed=3), 0
         for block in ngrams.blocks([texts], rows):
-            sample.add(ngrams.count_ngrams(block, BITS))
-        counts = sample.counts()
+            sample.add(ngrams.count_ngrams(block, BITS), seen)
+            seen += len(block)
+        counts = sample.gathered(np.zeros(1, np.int64), seen).sampled()
         assert counts.texts <= 50 and len(counts.row) <= 700
         kept.append((counts.texts, counts.row.tolist(), counts.bucket.tolist(), counts.count.tolist()))
     assert kept[0] == kept[1] == kept[2] and kept[0][0] > 20
+
+
+@pytest.mark.parametrize("features", [700, 3, 1 << 22])
+def test_what_pieces_of_the_pool_gathered_makes_the_encoder_that_all_of_it_makes(features: int) -> None:
+    class Small(HashEncoder):
+        sample_texts, sample_features = 50, features
+
+    texts = [" ".join(f"w{i * j % 97}" for j in range(i % 23)) for i in range(500)]
+    whole = Small(dim=8).fit([texts]).fingerprint()
+    for cuts in ([250], [1, 2, 490], [100, 100, 300]):  # one piece is empty
+        edges = [0, *cuts, len(texts)]
+        parts = [Small(dim=8).gather([texts[a:b]], a) for a, b in pairwise(edges)]
+        for order in (parts, parts[::-1]):
+            assert Small(dim=8).learn(reduce(gathering.merged, order)).fingerprint() == whole
 
 
 def test_leading_directions_are_the_svd() -> None:

@@ -17,7 +17,7 @@ import tsds
 from tests.command.run import texts
 from tests.command.run import tsds as command
 from tests.search.data import clustered, cut
-from tsds import corpus, encoding, neighbors
+from tsds import census, corpus, encoding, neighbors
 from tsds.checkpoint import Checkpoint
 from tsds.density import search as density_search
 from tsds.embeddings import scan, store
@@ -158,7 +158,7 @@ def test_a_node_that_is_lost_takes_no_result_with_it(connected: Any) -> None:
 def test_texts_are_encoded_by_the_workers(stored: bool, connected: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(store, "_SHARD_ROWS", 300)
     monkeypatch.setattr(corpus, "PART_ROWS", 300)
-    for module in (corpus, encoding):
+    for module in (census, encoding):
         monkeypatch.setattr(module, "LEAST_ROWS", 1)
     pool, target = texts(2000), texts(30, seed=1)
     found: dict[str, bytes] = {}

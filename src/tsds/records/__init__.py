@@ -3,9 +3,10 @@
 from tsds.records.batches import Tally, TextBatch
 from tsds.records.blocks import Record
 from tsds.records.dialogue import Dialogue, Turn
+from tsds.records.duplicates import IdHashes, repeated
 from tsds.records.files import atomic_file, user_cache
 from tsds.records.formats import FORMATS, Format
-from tsds.records.pool import Pool
+from tsds.records.pool import Part, Pool, Shorter
 from tsds.records.remote import Elsewhere, is_remote
 from tsds.records.shards import Shard
 from tsds.records.sources import STORE_MARK, Sources, array_files, file_facts, is_store, is_vectors, not_here
@@ -18,9 +19,12 @@ __all__ = [
     "Dialogue",
     "Elsewhere",
     "Format",
+    "IdHashes",
+    "Part",
     "Pool",
     "Record",
     "Shard",
+    "Shorter",
     "Sources",
     "Tally",
     "TextBatch",
@@ -33,5 +37,6 @@ __all__ = [
     "is_store",
     "is_vectors",
     "not_here",
+    "repeated",
     "user_cache",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +16,17 @@ from numpy.typing import ArrayLike
 from tsds.errors import InputError
 from tsds.records.batches import Outcome, Rows, Tally, TextBatch, text_batch
 from tsds.records.blocks import Block, Parsed, Picked, Record
-from tsds.records.duplicates import IdHashes
+from tsds.records.duplicates import IdHashes, id_hash
 from tsds.records.fields import Candidate, Fields
 from tsds.records.files import atomic_file
 from tsds.records.formats import writable
 from tsds.records.shards import Shard, own_format
 from tsds.records.sources import Sources, shards_of
 from tsds.records.text import FOUND, TextSpec
+
+
+class Shorter(ValueError):
+    """A row is asked for that is beyond the last record."""
 
 
 class Pool:
@@ -74,8 +79,13 @@ class Pool:
         fields = Fields(text, id_field, group_field, tokens_field)
         return cls(shards_of(sources, role), fields, skip=on_error == "skip", role=role)
 
-    def batches(self, size: int = 4096) -> Iterator[TextBatch]:
+    def batches(self, size: int = 4096, ids: IdHashes | None = None) -> Iterator[TextBatch]:
         """One pass over the usable records, `size` at a time; a batch never spans shards, so a shard's last is shorter.
+
+        Args:
+          size: records of a batch.
+          ids: takes in the ids of a pool that is a part of another: whoever has the whole compares them, and knows
+            whether any record is usable.
 
         Raises:
           InputError: at a damaged file; at an unusable record or a repeated id, unless those are skipped; and at the
@@ -84,12 +94,13 @@ class Pool:
         if size < 1:
             raise ValueError(f"size must be at least 1, not {size}")
         self.tally = tally = Tally()
-        hashes = IdHashes()
+        whole = ids is None
+        hashes = IdHashes() if ids is None else ids
         for shard in range(len(self.shards)):
             rows: list[int] = []
             chosen: list[Candidate] = []
             for row, block, i, outcome in self._outcomes(shard):
-                if self._skip and isinstance(outcome, Candidate) and row in self._repeated_rows:
+                if self._skip and whole and isinstance(outcome, Candidate) and row in self._repeated_rows:
                     outcome = block.error(i, f"the id {outcome.id!r} is that of an earlier record too")
                 tally.count(outcome)
                 if isinstance(outcome, Candidate):
@@ -98,15 +109,27 @@ class Pool:
                 elif outcome is not None and not self._skip:
                     raise outcome
                 if len(chosen) == size:
-                    self._watch_ids(chosen, hashes)
+                    self._watch_ids(chosen, hashes, whole)
                     yield text_batch(shard, rows, chosen)
                     rows, chosen = [], []
             if chosen:
-                self._watch_ids(chosen, hashes)
+                self._watch_ids(chosen, hashes, whole)
                 yield text_batch(shard, rows, chosen)
+        if not whole:
+            return
         self._refuse_repeats(hashes)
         if not tally.used:
             raise self._nothing_usable()
+
+    def parts(self) -> list[Part] | None:
+        """The files, each to be read by itself in any process that sees them; None if some shard is no file."""
+        if any(shard.path is None for shard in self.shards):
+            return None
+        return [Part(replace(shard, temporary=False), self._fields, self._skip, self.role) for shard in self.shards]
+
+    def know_ends(self, ends: Sequence[int]) -> None:
+        """Take over from whoever has read all shards how many records there are up to the end of each."""
+        self._ends = list(ends)
 
     def records(self, rows: ArrayLike) -> Iterator[Record]:
         """The parsed records at these positions (ascending; a repeated position gives its record again)."""
@@ -122,8 +145,12 @@ class Pool:
 
     def candidates_at(self, rows: ArrayLike) -> list[Candidate]:
         """Text, id, group and tokens of the records at these positions, ascending; each must be usable."""
-        found = []
+        return [one for some in self.candidates(rows) for one in some]
+
+    def candidates(self, rows: ArrayLike) -> Iterator[list[Candidate]]:
+        """The same in batches, as they are read."""
         for block, picks in self._picked(_ascending(rows)):
+            found = []
             for i, record in zip(picks, block.parse(picks, self._fields.columns), strict=True):
                 if isinstance(record, InputError):
                     raise record
@@ -134,7 +161,7 @@ class Pool:
                 if candidate is None:
                     raise block.error(i, "the record has no text")
                 found.append(candidate)
-        return found
+            yield found
 
     def read_at(self, rows: ArrayLike) -> Iterator[tuple[Record, Candidate]]:
         """The parsed records at these positions, ascending, each with its text, id, group and tokens."""
@@ -231,7 +258,7 @@ class Pool:
                     return
             self._read_through(shard, row)
         if done < len(rows):
-            raise ValueError(f"row {rows[done]} is beyond the {row} records of the {self.role}")
+            raise Shorter(f"row {rows[done]} is beyond the {row} records of the {self.role}")
 
     def _read_through(self, shard: int, end: int) -> None:
         if shard == len(self._ends):
@@ -255,8 +282,8 @@ class Pool:
             error = fuller
         return block.error(i, error.problem, error.remedy)
 
-    def _watch_ids(self, chosen: list[Candidate], hashes: IdHashes) -> None:
-        if hashes.add(one.id for one in chosen if one.id is not None):
+    def _watch_ids(self, chosen: list[Candidate], hashes: IdHashes, whole: bool) -> None:
+        if hashes.add(one.id for one in chosen if one.id is not None) and whole:
             self._refuse_repeats(hashes)
 
     def _refuse_repeats(self, hashes: IdHashes) -> None:
@@ -271,7 +298,7 @@ class Pool:
         first: dict[str | int, int] = {}
         for shard in range(len(self.shards) if suspects else 0):
             for row, block, i, outcome in self._outcomes(shard):
-                if not isinstance(outcome, Candidate) or outcome.id is None or hash(outcome.id) not in suspects:
+                if not isinstance(outcome, Candidate) or outcome.id is None or id_hash(outcome.id) not in suspects:
                     continue
                 if first.setdefault(outcome.id, row) < row:
                     remedy = "make ids unique, name another field with --id-field, or keep the first: --on-error skip"
@@ -291,6 +318,20 @@ class Pool:
         problem = f"the {self.role} holds no usable record: {tally.read} read, {tally.empty} empty, {tally.bad} bad"
         remedy = tally.problems[0] if tally.problems else "every record needs text that is not blank"
         return InputError(problem, path=where, remedy=remedy)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a pool and how to read it: small enough to be sent to where it is read."""
+
+    shard: Shard
+    fields: Fields
+    skip: bool
+    role: str
+
+    def open(self) -> Pool:
+        """A pool of this file alone: its rows count from the start of the file."""
+        return Pool([self.shard], self.fields, skip=self.skip, role=self.role)
 
 
 def _ascending(rows: ArrayLike) -> Rows:

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from tsds.embeddings.encoders.hashing import HashEncoder
-from tsds.embeddings.encoders.protocol import Advance, Encoder, Recalls, Report, Restores, Role, Say, Setting, ignore
+from tsds.embeddings.encoders.protocol import (
+    Advance,
+    Encoder,
+    Gathers,
+    Recalls,
+    Report,
+    Restores,
+    Role,
+    Say,
+    Setting,
+    ignore,
+)
 from tsds.embeddings.encoders.spec import split_model
 from tsds.errors import InputError
 from tsds.suggestions import nearest_name
@@ -17,6 +28,7 @@ __all__ = [
     "Advance",
     "Encoder",
     "EncoderEntry",
+    "Gathers",
     "Recalls",
     "Report",
     "Restores",

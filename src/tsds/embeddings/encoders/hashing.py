@@ -9,8 +9,6 @@ view is projected on the leading directions of a sample of the pool. Nothing to 
 from __future__ import annotations
 
 import hashlib
-import heapq
-import os
 import threading
 import unicodedata
 from collections import deque
@@ -27,8 +25,10 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from tsds.embeddings.encoders.directions import SparseRows, leading_directions
-from tsds.embeddings.encoders.ngrams import Counts, blocks, count_ngrams, mix
+from tsds.embeddings.encoders.gathering import Gathered, Sample
+from tsds.embeddings.encoders.ngrams import Counts, blocks, count_ngrams
 from tsds.embeddings.encoders.protocol import Advance, Report, Role, ignore
+from tsds.parallel import allowed
 
 _VERSION = 1  # of the arithmetic: raise it whenever the same input may give other bits
 _BLOCK = 512  # texts handled at once by a thread
@@ -54,7 +54,7 @@ class HashEncoder:
     Args:
       dim: width of the embeddings.
       seed: of the sample and of the projection.
-      threads: to use; all cores if not given.
+      threads: to use; as many as work may use where it is called, if not given.
 
     Example:
       >>> pool = ["the cat sat on the mat", "a cat sat down", "rates of interest rose"]
@@ -84,7 +84,7 @@ class HashEncoder:
         self.dim = dim
         self.report = Report()
         self.seed = seed
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads
         edges = [dim * i // len(self.views) for i in range(len(self.views) + 1)]
         self._spans = [slice(first, last) for first, last in pairwise(edges)]  # axes of each view
         self._column: NDArray[np.int64] | None = None  # each bucket's row of the table, [2^(bits+1)]; -1: none
@@ -97,25 +97,37 @@ class HashEncoder:
 
         How the pool is cut into batches makes no difference.
         """
+        self._counted = [] if self.remember else None
+        return self.learn(self.gather(batches))
+
+    def gather(self, batches: Iterable[Sequence[str]], first: int = 0) -> Gathered:
+        """What `learn` needs to know of some texts of the pool, the first of which has this position there."""
         frequency = np.zeros(2 << self.bits, dtype=np.int64)
-        sample = _Sample(self.sample_texts, self.sample_features, self.seed)
-        self._counted, held = [] if self.remember else None, 0
+        sample = Sample(self.sample_texts, self.sample_features, self.seed)
+        seen = held = 0
         with _one_blas_thread():
-            for counts in _in_threads(self._counts, blocks(batches, _BLOCK), self.threads):
+            for counts in _in_threads(self._counts, blocks(batches, _BLOCK), self.threads or allowed()):
                 np.add.at(frequency, counts.bucket, 1)
-                sample.add(counts)
+                sample.add(counts, first + seen)
+                seen += counts.texts
                 if self._counted is not None:
                     self._counted.append(counts.compact())
                     held += self._counted[-1].nbytes
                     if held > self.recalled_bytes:
                         self._counted = None
+        return sample.gathered(frequency, seen)
+
+    def learn(self, gathered: Gathered) -> HashEncoder:
+        """Be fitted on the pool that this was gathered from."""
+        frequency = gathered.frequency
+        with _one_blas_thread():
             present = int(np.count_nonzero(frequency))
             frequent = np.sort(np.argsort(-frequency, kind="stable")[: min(self.vocabulary, present)])
             self._column = np.full(len(frequency), -1, dtype=np.int64)
             self._column[frequent] = np.arange(len(frequent))
-            rows = self._known(sample.counts())
+            rows = self._known(gathered.sampled())
             self._table = np.zeros((len(frequent), self.dim), dtype=np.float32)
-            idf = np.log((1 + sample.seen) / (1 + frequency[frequent])) + 1
+            idf = np.log((1 + gathered.seen) / (1 + frequency[frequent])) + 1
             is_pair = frequent >= 1 << self.bits
             for view, span in zip(self.views, self._spans, strict=True):
                 weight = (idf**view.idf_power * np.where(is_pair, view.pair_weight, 1)).astype(np.float32)
@@ -136,7 +148,7 @@ class HashEncoder:
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         done = 0
         with _one_blas_thread():
-            for part in _in_threads(self._embed_texts, blocks([texts], _BLOCK), self.threads):
+            for part in _in_threads(self._embed_texts, blocks([texts], _BLOCK), self.threads or allowed()):
                 vectors[done : done + len(part)] = part
                 done += len(part)
                 advance(len(part))
@@ -150,7 +162,7 @@ class HashEncoder:
 
     def _recalled(self, counted: list[Counts], advance: Advance) -> Iterator[NDArray[np.float32]]:
         with _one_blas_thread():
-            for part in _in_threads(self._embed, counted, self.threads):
+            for part in _in_threads(self._embed, counted, self.threads or allowed()):
                 yield part
                 self.report.texts += len(part)
                 advance(len(part))
@@ -204,48 +216,6 @@ class HashEncoder:
                 vectors[row] = self._spare[words].sum(axis=0)
                 _scale(vectors[row : row + 1], self._spans)
         return vectors
-
-
-class _Sample:
-    """Counts of the texts whose hashed position is smallest: the same texts however the pool is cut, in bounded memory.
-
-    Kept are the texts in order of hash, as long as both limits hold (the first one always).
-    """
-
-    def __init__(self, texts: int, features: int, seed: int) -> None:
-        self.texts, self.features, self.seed = texts, features, seed
-        self.seen = self._held = 0
-        self._limit = 1 << 64  # hash of the first text that did not fit
-        self._heap: list[tuple[int, int, NDArray[np.uint32], NDArray[np.uint32]]] = []  # -hash, position, bucket, count
-
-    def add(self, counts: Counts) -> None:
-        """Offer the next texts of the pool."""
-        position = np.arange(self.seen, self.seen + counts.texts, dtype=np.uint64)
-        ranks = mix(mix(position + np.uint64(1)) ^ np.uint64(self.seed)).tolist()
-        edges = np.searchsorted(counts.row, np.arange(counts.texts + 1)).tolist()
-        for row, rank in enumerate(ranks):
-            if rank >= self._limit:
-                continue
-            part = slice(edges[row], edges[row + 1])
-            bucket, count = counts.bucket[part].astype(np.uint32), counts.count[part].astype(np.uint32)
-            heapq.heappush(self._heap, (-rank, self.seen + row, bucket, count))
-            self._held += len(bucket)
-            while len(self._heap) > self.texts or (self._held > self.features and len(self._heap) > 1):
-                dropped = heapq.heappop(self._heap)
-                self._limit = -dropped[0]
-                self._held -= len(dropped[2])
-        self.seen += counts.texts
-
-    def counts(self) -> Counts:
-        """The sampled texts, in pool order."""
-        kept = sorted(self._heap, key=lambda entry: entry[1])
-        nothing = [np.zeros(0, dtype=np.uint32)]
-        return Counts(
-            len(kept),
-            np.repeat(np.arange(len(kept)), [len(entry[2]) for entry in kept]),
-            np.concatenate([entry[2] for entry in kept] or nothing).astype(np.int64),
-            np.concatenate([entry[3] for entry in kept] or nothing).astype(np.int64),
-        )
 
 
 def _repeats(counts: NDArray[np.float32], view: View) -> NDArray[np.float32]:

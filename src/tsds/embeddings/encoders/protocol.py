@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.embeddings.encoders.gathering import Gathered
+
 #: Whose texts are encoded: some models want a prompt for either, and gradients of candidates are preconditioned.
 Role = Literal["candidate", "target"]
 Advance = Callable[[int], None]
@@ -95,6 +97,17 @@ class Restores(Protocol):
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Be as if fitted on what gave that state."""
+
+
+@runtime_checkable
+class Gathers(Protocol):
+    """An encoder that learns from what can be gathered from pieces of the pool, each in a process of its own."""
+
+    def gather(self, batches: Iterable[Sequence[str]], first: int = 0) -> Gathered:
+        """From texts of the pool, the first of which has this position there; `gathering.merged` joins two."""
+
+    def learn(self, gathered: Gathered) -> Self:
+        """Be fitted on all the texts that this was gathered from."""
 
 
 @dataclass(frozen=True)
