@@ -124,7 +124,6 @@ def take_census(
         whole.tally = pool.tally
     else:
         ends = np.cumsum([one.tally.read for one in found]).tolist()
-        pool.know_ends(ends)
         whole = _joined(found, ends)
         if not whole.tally.used:
             for _ in pool.batches(BATCH):  # which says what is wrong

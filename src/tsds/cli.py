@@ -86,6 +86,7 @@ def select(
     from tsds.checkpoint import resumable
     from tsds.output import begun_with, write_run
     from tsds.places import check_vacant, reserved
+    from tsds.searching import working
     from tsds.selection import run
 
     if dry_run:
@@ -98,9 +99,9 @@ def select(
         resumable(out, begun_with(sources, tasks, settings), resume=resume, overwrite=overwrite) as checkpoint,
         reserved(out, overwrite=overwrite) as scratch,
     ):
-        with screen.progress() as listener:
-            selection = run(sources, tasks, settings, listener, checkpoint=checkpoint)
-        facts = write_run(selection, scratch, format=format, command=_command())
+        with screen.progress() as listener, working(settings, listener, checkpoint) as stages:
+            selection = run(sources, tasks, settings, stages=stages)
+            facts = write_run(selection, scratch, format=format, command=_command(), engine=stages.engine)
         files = sorted(path.name for path in scratch.iterdir())
     screen.selected(facts, out, files)
 

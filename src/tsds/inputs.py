@@ -214,6 +214,8 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
             ),
             advance,
         )
+    if census.ends:
+        records.know_ends(census.ends)
     if settings.embeddings is not None:
         encoder_name, bandwidth, notes = _given_name(settings), None, []
         vectors = _given(settings.embeddings, "pool", census)

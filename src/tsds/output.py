@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from tsds.census import by_file
+from tsds.engines import Engine
 from tsds.errors import InputError
 from tsds.places import RUN
 from tsds.records import atomic_file, file_facts
@@ -28,8 +30,26 @@ _FILES = ("exclude", "embeddings", "target_embeddings")
 TABLE, PAGE = "selection.parquet", "report.html"
 
 
-def write_run(selection: Selection, folder: Path, *, format: str | None = None, command: str | None = None) -> Facts:
-    """Write selected records, table, page and run.json; returns the facts that the page shows."""
+def write_run(
+    selection: Selection,
+    folder: Path,
+    *,
+    format: str | None = None,
+    command: str | None = None,
+    engine: Engine | None = None,
+) -> Facts:
+    """Write selected records, table, page and run.json; returns the facts that the page shows.
+
+    An engine reads the chosen records where its workers are.
+    """
+    records = selection.inputs.candidates.records
+    if records is None or engine is None or by_file(records, engine) is None:
+        return _write_run(selection, folder, format, command)
+    with records.read_by(engine.each):
+        return _write_run(selection, folder, format, command)
+
+
+def _write_run(selection: Selection, folder: Path, format: str | None, command: str | None) -> Facts:
     records = selection.inputs.candidates.records
     if records is not None:
         chosen = records.write(selection.indices, folder, format=format, counts=selection.counts)

@@ -47,12 +47,14 @@ def run(
     *,
     reach: float = 1.0,
     checkpoint: Checkpoint | None = None,
+    stages: Stages | None = None,
 ) -> Selection:
     """Select from the pool what serves the target; `tsds.select` documents the settings.
 
     Args:
       reach: how many times the strength that is used the path should extend.
       checkpoint: where what was done is kept, and taken from.
+      stages: to work in, with an engine that is needed afterwards too; else one is started, and let go of.
 
     Raises:
       InputError: on unusable input, or settings that exclude each other.
@@ -60,6 +62,8 @@ def run(
     """
     method = method_named(settings.method)
     settings = settings.with_fixed(method.fixed)
+    if stages is not None:
+        return _run(pool, target, settings, method, stages, reach)
     with working(settings, listener, checkpoint) as stages:
         return _run(pool, target, settings, method, stages, reach)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from tsds.checkpoint import Checkpoint
+from tsds.checkpoint import LEAST_ROWS, Checkpoint
 from tsds.engines import Engine, LocalEngine
 from tsds.engines.recorded import RecordedEngine
 
@@ -108,6 +108,16 @@ class Stages:
         """So many more rows of the stage at hand are done."""
         if self._listener is not None:
             self._listener.advance(rows)
+
+    def kept(self, name: str, rows: int, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Arrays as an earlier run made them, or made now, and kept if they come from many rows."""
+        held = None if self.checkpoint is None else self.checkpoint.load(name)
+        if held is not None:
+            return held
+        made = make()
+        if self.checkpoint is not None and rows >= LEAST_ROWS:
+            self.checkpoint.keep(name, made)
+        return made
 
     def say(self, line: str) -> None:
         """Tell a person something while the run goes on."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -173,6 +175,67 @@ def test_files_of_vectors_that_are_there_are_not_made_again(tmp_path: Path, monk
     calls.clear()
     np.testing.assert_array_equal(encoded(), whole)
     assert len(calls) == len(paths[1::3])
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet", "csv", "txt", "json", "jsonl.gz"])
+@pytest.mark.parametrize("format", [None, "jsonl", "parquet", "csv"])
+def test_chosen_records_that_workers_read_are_written_as_one_process_writes_them(
+    suffix: str, format: str | None, tmp_path: Path
+) -> None:
+    import gzip
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows, folder = records(200), tmp_path / "pool"
+    folder.mkdir()
+    for k in range(4):
+        some, path = rows[50 * k : 50 * k + 50], folder / f"{k}.{suffix}"
+        if suffix == "parquet":
+            pq.write_table(pa.Table.from_pylist(some), path)
+        elif suffix == "csv":
+            path.write_text("text,id\n" + "".join(f"{row['text']},{row['id']}\n" for row in some))
+        elif suffix == "txt":
+            path.write_text("".join(row["text"] + "\n\n" for row in some))
+        elif suffix == "json":
+            path.write_text(json.dumps(some))
+        else:
+            lines = "".join(json.dumps(row) + "\n\n" for row in some).encode()
+            path.write_bytes(gzip.compress(lines) if suffix.endswith("gz") else lines)
+    pool, engine = Pool.open(folder), _Elsewhere(2)
+    chosen = take_census(pool, engine=engine).rows[[0, 3, 40, 41, 150, 151, 160]]
+    counts = np.array([1, 2, 1, 3, 1, 1, 2])
+    here = pool.write(chosen, tmp_path / "here", format=format, counts=counts).read_bytes()
+    pool = Pool.open(folder)
+    pool.know_ends(take_census(pool, engine=engine).ends)
+    with pool.read_by(pickled(engine.each)):
+        assert pool.write(chosen, tmp_path / "there", format=format, counts=counts).read_bytes() == here
+        assert pool.candidates_at(chosen) == Pool.open(folder).candidates_at(chosen)
+        with pytest.raises(ValueError, match="row 10000 is beyond"):
+            pool.candidates_at([0, 10000])
+        assert pool.candidates_at([]) == []
+
+
+def pickled(each: Any) -> Any:
+    """The same engine, everything that goes to and fro in bytes."""
+
+    def call(name: str, work: Any, context: Any, items: Any) -> Iterator[Any]:
+        for item in items:
+            yield pickle.loads(pickle.dumps(next(each(name, work, context, [pickle.loads(pickle.dumps(item))]))))
+
+    return call
+
+
+def test_what_cannot_be_written_names_the_same_place(tmp_path: Path) -> None:
+    rows: list[Any] = [{"text": text, "tags": []} for text in texts(100)]
+    pool, engine = Pool.open(written(rows, tmp_path / "pool", files=3)), _Elsewhere(1)
+    pool.know_ends(take_census(pool, engine=engine).ends)
+    said = []
+    for there in (nullcontext(), pool.read_by(pickled(engine.each))):
+        with there, pytest.raises(InputError, match="csv can't hold") as error:
+            pool.write([70, 80], tmp_path / "out", format="csv")
+        said.append(str(error.value))
+    assert said[0] == said[1] and "line 1" in said[0]
 
 
 def test_the_command_selects_the_same_from_files_that_workers_read(

@@ -8,8 +8,9 @@ weighed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,21 @@ def try_settings(problem: Problem, weights: KernelWeights) -> list[Trial]:
     default = default_neighbors(problem.size, len(problem.mu))
     listed = search.fetch(room(problem.size, m))[0]  # once, for all folds
     near = listed[:, : int(2 * default) + 64]
-    known = _Known.of(problem, weights, np.unique(near[near >= 0]))
+    rows = np.unique(near[near >= 0])
+    weights(rows)  # a run that goes on must know them too, whether it tries anything or not
+
+    def tried() -> dict[str, Any]:
+        known = _Known.of(problem, weights)
+        return _arrays(_tried(problem, known, search, mu, fold, default, samplings))
+
+    return _trials(problem.stages.kept("trials", len(problem.pool), tried))
+
+
+def _tried(
+    problem: Problem, known: _Known, search: NeighborSearch, mu: Array, fold: NDArray[np.int64], default: float,
+    samplings: tuple[Sampling, ...],
+) -> list[Trial]:  # fmt: skip
+    """The settings tried, one after the other."""
     settings = [(default * factor, sampling) for factor in FACTORS for sampling in samplings]
     asked = [(f, default * factor, 1, samplings) for f in range(FOLDS) for factor in FACTORS]
 
@@ -135,6 +150,18 @@ def choose_repeats(trials: list[Trial], costs: Array, repeated: Callable[[int], 
     return trials
 
 
+def _arrays(trials: list[Trial]) -> dict[str, Any]:
+    """The trials as columns, to be kept for a run that goes on; no capacity is NaN."""
+    columns = {one.name: [getattr(trial, one.name) for trial in trials] for one in fields(Trial)}
+    return {name: np.array(column, float if name == "capacity" else None) for name, column in columns.items()}
+
+
+def _trials(columns: Mapping[str, Any]) -> list[Trial]:
+    rows = zip(*(columns[one.name].tolist() for one in fields(Trial)), strict=True)
+    made = [Trial(*row) for row in rows]
+    return [replace(trial, capacity=None) if np.isnan(trial.capacity or 0) else trial for trial in made]
+
+
 def _folds(targets: Array, rng: np.random.Generator) -> NDArray[np.int64]:
     """The fold of each target: dealt out along their main direction, so that every fold has some of each kind."""
     centred = targets - targets.mean(axis=0)
@@ -172,8 +199,7 @@ class _Known:
     leader: Rows  # a row of the pool
 
     @classmethod
-    def of(cls, problem: Problem, weights: KernelWeights, near: Rows) -> _Known:
-        weights(near)
+    def of(cls, problem: Problem, weights: KernelWeights) -> _Known:
         rows, rho = weights.known()
         copies = problem.copies[rows]
         position = stand_ins(

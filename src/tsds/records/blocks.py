@@ -21,6 +21,10 @@ class Block(Protocol):
         """The records at `picks` (all if not given); formats with columns may leave out those not in `fields`."""
         ...
 
+    def only(self, picks: Sequence[int]) -> Block:
+        """A block of these records alone, small enough to be sent; its errors name the same places."""
+        ...
+
     def error(self, i: int, problem: str, remedy: str | None = None) -> InputError:
         """An error that names the file, and the line or row of record i."""
         ...
@@ -60,6 +64,7 @@ class Objects:
     name: str
     records: Sequence[object]
     first: int = 0
+    rows: Sequence[int] | None = None  # where each stands, if they are not consecutive
 
     def __len__(self) -> int:
         return len(self.records)
@@ -68,8 +73,14 @@ class Objects:
         chosen = range(len(self.records)) if picks is None else picks
         return [self._checked(i) for i in chosen]
 
+    def only(self, picks: Sequence[int]) -> Objects:
+        return Objects(self.name, [self.records[i] for i in picks], self.first, [self._row(i) for i in picks])
+
     def error(self, i: int, problem: str, remedy: str | None = None) -> InputError:
-        return InputError(problem, path=self.name, row=self.first + i, remedy=remedy)
+        return InputError(problem, path=self.name, row=self._row(i), remedy=remedy)
+
+    def _row(self, i: int) -> int:
+        return self.first + i if self.rows is None else self.rows[i]
 
     def _checked(self, i: int) -> Parsed:
         record = self.records[i]

@@ -34,6 +34,10 @@ class DelimitedRows:
         rows = self.rows if picks is None else [self.rows[i] for i in picks]
         return [row if isinstance(row, InputError) else dict(zip(self.header, row, strict=True)) for row in rows]
 
+    def only(self, picks: Sequence[int]) -> DelimitedRows:
+        rows, numbers = [self.rows[i] for i in picks], [self.numbers[i] for i in picks]
+        return DelimitedRows(self.name, self.header, rows, numbers)
+
     def error(self, i: int, problem: str, remedy: str | None = None) -> InputError:
         return InputError(problem, path=self.name, line=self.numbers[i], remedy=remedy)
 

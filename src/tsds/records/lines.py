@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import orjson
 
@@ -30,6 +30,9 @@ class TextLines:
 
     def parse(self, picks: Sequence[int] | None = None, fields: Collection[str] | None = None) -> list[Parsed]:
         return [self._parsed(i) for i in (range(len(self.lines)) if picks is None else picks)]
+
+    def only(self, picks: Sequence[int]) -> Self:
+        return replace(self, lines=[self.lines[i] for i in picks], numbers=[self.numbers[i] for i in picks])
 
     def error(self, i: int, problem: str, remedy: str | None = None) -> InputError:
         return InputError(problem, path=self.name, line=self.numbers[i], remedy=remedy)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +24,9 @@ from tsds.records.formats import writable
 from tsds.records.shards import Shard, own_format
 from tsds.records.sources import Sources, shards_of
 from tsds.records.text import FOUND, TextSpec
+
+#: Engine.each: work(context, item) for every item, in order, wherever it is done.
+Each = Callable[[str, Callable[[Any, Any], Any], Any, Sequence[Any]], Iterator[Any]]
 
 
 class Shorter(ValueError):
@@ -44,6 +48,7 @@ class Pool:
         self.tally = Tally()
         self._fields = fields
         self._skip = skip
+        self._each: Each | None = None
         self._ends: list[int] = []  # row after the last one, of each shard that has been read through
         self._remove = weakref.finalize(
             self, _unlink, [shard.path for shard in shards if shard.temporary and shard.path]
@@ -126,6 +131,15 @@ class Pool:
         if any(shard.path is None for shard in self.shards):
             return None
         return [Part(replace(shard, temporary=False), self._fields, self._skip, self.role) for shard in self.shards]
+
+    @contextmanager
+    def read_by(self, each: Each) -> Iterator[None]:
+        """Records that are asked for inside are read by the workers of an engine, which see the files."""
+        self._each = each
+        try:
+            yield
+        finally:
+            self._each = None
 
     def know_ends(self, ends: Sequence[int]) -> None:
         """Take over from whoever has read all shards how many records there are up to the end of each."""
@@ -242,6 +256,10 @@ class Pool:
 
     def _picked(self, rows: Rows) -> Iterator[tuple[Block, list[int]]]:
         """The blocks that hold these rows, with their positions there; shards known to hold none are not read."""
+        parts = None if self._each is None or len(self._ends) < len(self.shards) else self.parts()
+        if self._each is not None and parts is not None and len(rows):
+            yield from self._picked_there(self._each, parts, rows)
+            return
         row = done = 0
         for shard in range(len(self.shards)):
             if done == len(rows):
@@ -259,6 +277,19 @@ class Pool:
             self._read_through(shard, row)
         if done < len(rows):
             raise Shorter(f"row {rows[done]} is beyond the {row} records of the {self.role}")
+
+    def _picked_there(self, each: Each, parts: list[Part], rows: Rows) -> Iterator[tuple[Block, list[int]]]:
+        """The same, each file read by a worker that sends back the chosen records of it; all ends must be known."""
+        if rows[-1] >= self._ends[-1]:
+            raise Shorter(f"row {rows[-1]} is beyond the {self._ends[-1]} records of the {self.role}")
+        edges = np.searchsorted(rows, [0, *self._ends])
+        items = [
+            (part, rows[a:b] - start)
+            for part, start, a, b in zip(parts, [0, *self._ends[:-1]], edges[:-1], edges[1:], strict=True)
+            if a < b
+        ]
+        for blocks in each("read the chosen", _chosen_of, None, items):
+            yield from blocks
 
     def _read_through(self, shard: int, end: int) -> None:
         if shard == len(self._ends):
@@ -332,6 +363,16 @@ class Part:
     def open(self) -> Pool:
         """A pool of this file alone: its rows count from the start of the file."""
         return Pool([self.shard], self.fields, skip=self.skip, role=self.role)
+
+
+def _chosen_of(_: None, item: tuple[Part, Rows]) -> list[tuple[Block, list[int]]]:
+    """The blocks of a file that hold these records, cut to them."""
+    part, rows = item
+    found = []
+    for block, picks in part.open()._picked(rows):
+        alone, places = np.unique(picks, return_inverse=True)
+        found.append((block.only(alone.tolist()), places.tolist()))
+    return found
 
 
 def _ascending(rows: ArrayLike) -> Rows:

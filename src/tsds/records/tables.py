@@ -24,6 +24,7 @@ class TableRows:
     name: str
     table: Any
     first: int
+    rows: Sequence[int] | None = None  # where each stands, if they are not consecutive
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -41,8 +42,14 @@ class TableRows:
             records = [self._decoded(table.slice(k, 1), i) for k, i in enumerate(chosen)]
         return records
 
+    def only(self, picks: Sequence[int]) -> TableRows:
+        return TableRows(self.name, self.table.take(_int64(picks)), self.first, [self._row(i) for i in picks])
+
     def error(self, i: int, problem: str, remedy: str | None = None) -> InputError:
-        return InputError(problem, path=self.name, row=self.first + i, remedy=remedy)
+        return InputError(problem, path=self.name, row=self._row(i), remedy=remedy)
+
+    def _row(self, i: int) -> int:
+        return self.first + i if self.rows is None else self.rows[i]
 
     def _decoded(self, one: Any, i: int) -> Parsed:
         try:
