@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tsds.errors import InputError
-from tsds.records.batches import Outcome, Rows, Tally, TextBatch, text_batch
-from tsds.records.blocks import Block, Parsed, Picked, Record
+from tsds.records.batches import Rows, Tally, TextBatch, text_batch
+from tsds.records.blocks import Picked, Record
 from tsds.records.duplicates import IdHashes, id_hash
 from tsds.records.fields import Candidate, Fields
 from tsds.records.files import atomic_file
 from tsds.records.formats import writable
+from tsds.records.reading import Each, Reader
 from tsds.records.shards import Shard, own_format
 from tsds.records.sources import Sources, shards_of
 from tsds.records.text import FOUND, TextSpec
-
-#: Engine.each: work(context, item) for every item, in order, wherever it is done.
-Each = Callable[[str, Callable[[Any, Any], Any], Any, Sequence[Any]], Iterator[Any]]
-
-
-class Shorter(ValueError):
-    """A row is asked for that is beyond the last record."""
 
 
 class Pool:
@@ -48,8 +42,7 @@ class Pool:
         self.tally = Tally()
         self._fields = fields
         self._skip = skip
-        self._each: Each | None = None
-        self._ends: list[int] = []  # row after the last one, of each shard that has been read through
+        self._reader = Reader(shards, fields, role)
         self._remove = weakref.finalize(
             self, _unlink, [shard.path for shard in shards if shard.temporary and shard.path]
         )
@@ -104,7 +97,7 @@ class Pool:
         for shard in range(len(self.shards)):
             rows: list[int] = []
             chosen: list[Candidate] = []
-            for row, block, i, outcome in self._outcomes(shard):
+            for row, block, i, outcome in self._reader.outcomes(shard):
                 if self._skip and whole and isinstance(outcome, Candidate) and row in self._repeated_rows:
                     outcome = block.error(i, f"the id {outcome.id!r} is that of an earlier record too")
                 tally.count(outcome)
@@ -135,19 +128,19 @@ class Pool:
     @contextmanager
     def read_by(self, each: Each) -> Iterator[None]:
         """Records that are asked for inside are read by the workers of an engine, which see the files."""
-        self._each = each
+        self._reader.each = each
         try:
             yield
         finally:
-            self._each = None
+            self._reader.each = None
 
     def know_ends(self, ends: Sequence[int]) -> None:
         """Take over from whoever has read all shards how many records there are up to the end of each."""
-        self._ends = list(ends)
+        self._reader.ends = list(ends)
 
     def records(self, rows: ArrayLike) -> Iterator[Record]:
         """The parsed records at these positions (ascending; a repeated position gives its record again)."""
-        for block, picks in self._picked(_ascending(rows)):
+        for block, picks in self._reader.picked(_ascending(rows)):
             for record in block.parse(picks):
                 if isinstance(record, InputError):
                     raise record
@@ -163,7 +156,7 @@ class Pool:
 
     def candidates(self, rows: ArrayLike) -> Iterator[list[Candidate]]:
         """The same in batches, as they are read."""
-        for block, picks in self._picked(_ascending(rows)):
+        for block, picks in self._reader.picked(_ascending(rows)):
             found = []
             for i, record in zip(picks, block.parse(picks, self._fields.columns), strict=True):
                 if isinstance(record, InputError):
@@ -171,7 +164,7 @@ class Pool:
                 try:
                     candidate = self._fields.candidate(record)
                 except InputError as error:
-                    raise self._placed(error, block, i) from error
+                    raise self._reader.placed(error, block, i) from error
                 if candidate is None:
                     raise block.error(i, "the record has no text")
                 found.append(candidate)
@@ -216,7 +209,7 @@ class Pool:
         own, schema = own_format(self.shards)
         entry = writable(format or own)
         assert entry.write is not None
-        picked = Picked(partial(self._picked, chosen), schema if entry.name == own else None, self._text)
+        picked = Picked(partial(self._reader.picked, chosen), schema if entry.name == own else None, self._reader.text)
         path = Path(out_dir) / f"{stem}{entry.suffixes[0]}"
         with atomic_file(path) as file:
             entry.write(file, picked)
@@ -236,83 +229,6 @@ class Pool:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _outcomes(self, shard: int) -> Iterator[tuple[int, Block, int, Outcome]]:
-        """Every record of a shard: its row, its block and position there, and what came of reading it.
-
-        The shards before it must have been read through: that tells where its rows start.
-        """
-        row = self._ends[shard - 1] if shard else 0
-        candidate, columns = self._fields.candidate, self._fields.columns
-        for block in self.shards[shard].blocks():
-            for i, record in enumerate(block.parse(fields=columns)):
-                outcome: Outcome
-                try:
-                    outcome = record if isinstance(record, InputError) else candidate(record)
-                except InputError as error:
-                    outcome = self._placed(error, block, i)
-                yield row, block, i, outcome
-                row += 1
-        self._read_through(shard, row)
-
-    def _picked(self, rows: Rows) -> Iterator[tuple[Block, list[int]]]:
-        """The blocks that hold these rows, with their positions there; shards known to hold none are not read."""
-        parts = None if self._each is None or len(self._ends) < len(self.shards) else self.parts()
-        if self._each is not None and parts is not None and len(rows):
-            yield from self._picked_there(self._each, parts, rows)
-            return
-        row = done = 0
-        for shard in range(len(self.shards)):
-            if done == len(rows):
-                return
-            if shard < len(self._ends) and self._ends[shard] <= rows[done]:
-                row = self._ends[shard]
-                continue
-            for block in self.shards[shard].blocks():
-                upto = int(np.searchsorted(rows, row + len(block)))
-                if upto > done:
-                    yield block, (rows[done:upto] - row).tolist()
-                done, row = upto, row + len(block)
-                if done == len(rows):
-                    return
-            self._read_through(shard, row)
-        if done < len(rows):
-            raise Shorter(f"row {rows[done]} is beyond the {row} records of the {self.role}")
-
-    def _picked_there(self, each: Each, parts: list[Part], rows: Rows) -> Iterator[tuple[Block, list[int]]]:
-        """The same, each file read by a worker that sends back the chosen records of it; all ends must be known."""
-        if rows[-1] >= self._ends[-1]:
-            raise Shorter(f"row {rows[-1]} is beyond the {self._ends[-1]} records of the {self.role}")
-        edges = np.searchsorted(rows, [0, *self._ends])
-        items = [
-            (part, rows[a:b] - start)
-            for part, start, a, b in zip(parts, [0, *self._ends[:-1]], edges[:-1], edges[1:], strict=True)
-            if a < b
-        ]
-        for blocks in each("read the chosen", _chosen_of, None, items):
-            yield from blocks
-
-    def _read_through(self, shard: int, end: int) -> None:
-        if shard == len(self._ends):
-            self._ends.append(end)
-
-    def _text(self, block: Block, i: int, record: Parsed) -> str:
-        if isinstance(record, InputError):
-            raise record
-        try:
-            return self._fields.text.text_of(record)
-        except InputError as error:
-            raise self._placed(error, block, i) from error
-
-    def _placed(self, error: InputError, block: Block, i: int) -> InputError:
-        """The same error with its file and line; the record is asked again whole, so that it can name its fields."""
-        record = block.parse([i])[0]
-        try:
-            if not isinstance(record, InputError):
-                self._fields.candidate(record)
-        except InputError as fuller:
-            error = fuller
-        return block.error(i, error.problem, error.remedy)
-
     def _watch_ids(self, chosen: list[Candidate], hashes: IdHashes, whole: bool) -> None:
         if hashes.add(one.id for one in chosen if one.id is not None) and whole:
             self._refuse_repeats(hashes)
@@ -328,7 +244,7 @@ class Pool:
         """Records whose id an earlier usable one has: their row, that of the earlier one, and what to say of it."""
         first: dict[str | int, int] = {}
         for shard in range(len(self.shards) if suspects else 0):
-            for row, block, i, outcome in self._outcomes(shard):
+            for row, block, i, outcome in self._reader.outcomes(shard):
                 if not isinstance(outcome, Candidate) or outcome.id is None or id_hash(outcome.id) not in suspects:
                     continue
                 if first.setdefault(outcome.id, row) < row:
@@ -340,7 +256,7 @@ class Pool:
         """Rows to leave out because an earlier usable record has their id; costs a pass, or two if there are any."""
         hashes = IdHashes()
         for shard in range(len(self.shards)):
-            outcomes = (outcome for *_, outcome in self._outcomes(shard))
+            outcomes = (outcome for *_, outcome in self._reader.outcomes(shard))
             hashes.add(one.id for one in outcomes if isinstance(one, Candidate) and one.id is not None)
         return frozenset(row for row, _, _ in self._repeats(hashes.repeated()))
 
@@ -363,16 +279,6 @@ class Part:
     def open(self) -> Pool:
         """A pool of this file alone: its rows count from the start of the file."""
         return Pool([self.shard], self.fields, skip=self.skip, role=self.role)
-
-
-def _chosen_of(_: None, item: tuple[Part, Rows]) -> list[tuple[Block, list[int]]]:
-    """The blocks of a file that hold these records, cut to them."""
-    part, rows = item
-    found = []
-    for block, picks in part.open()._picked(rows):
-        alone, places = np.unique(picks, return_inverse=True)
-        found.append((block.only(alone.tolist()), places.tolist()))
-    return found
 
 
 def _ascending(rows: ArrayLike) -> Rows:
