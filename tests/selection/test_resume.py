@@ -49,10 +49,20 @@ def bytes_of(out: Path) -> tuple[bytes, bytes]:
     return (out / "selection.parquet").read_bytes(), (out / "selected.jsonl").read_bytes()
 
 
+def in_files(files: list[object], folder: Path, count: int = 5) -> list[object]:
+    """The same with the pool in so many files, which workers read one by one."""
+    folder.mkdir()
+    lines = Path(str(files[2])).read_text().splitlines(keepends=True)
+    for k in range(count):
+        (folder / f"{k}.jsonl").write_text("".join(lines[k * len(lines) // count : (k + 1) * len(lines) // count]))
+    return [*files[:2], folder, *files[3:]]
+
+
 @pytest.mark.parametrize("engine", ["local", "ray"])
 def test_a_run_killed_at_random_moments_goes_on(engine: str, files: list[object], tmp_path: Path) -> None:
     if engine == "ray":
         pytest.importorskip("ray")
+        files = in_files(files, tmp_path / "pool")
     done, out, whole = tmp_path / "done", tmp_path / "out", tmp_path / "whole"
     process = start([*files, "--out", whole], tmp_path / "unused", 0)
     assert process.wait(timeout=300) == 0, (tmp_path / "unused.said").read_text()
