@@ -7,7 +7,7 @@ which names it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -20,12 +20,10 @@ from tsds.embeddings.vectors import Rows
 from tsds.engines import Engine
 from tsds.errors import InputError
 from tsds.leakage import Guard, digests
-from tsds.records import IdHashes, Part, Pool, Tally, TextBatch, repeated
+from tsds.records import IdHashes, Part, Pool, Tally, repeated
 from tsds.stages import Advance
 
 BATCH = 4096
-#: Problems of records that are told.
-_PROBLEMS = 5
 
 
 @dataclass
@@ -120,8 +118,7 @@ def take_census(
     found = None if parts is None or engine is None else _found_by(engine, parts, exclude, targets, advance)
     ends: list[int] = []
     if found is None:
-        whole = _found_in(pool.batches(BATCH), exclude, targets, advance)
-        whole.tally = pool.tally
+        whole = _found_in(pool, None, exclude, targets, advance)
     else:
         ends = np.cumsum([one.tally.read for one in found]).tolist()
         whole = _joined(found, ends)
@@ -190,14 +187,16 @@ def kept_census(checkpoint: Checkpoint | None, take: Callable[[], Census], advan
     return census
 
 
-def _found_in(batches: Iterable[TextBatch], exclude: Guard | None, targets: Guard | None, advance: Advance) -> _Found:
+def _found_in(
+    pool: Pool, ids: IdHashes | None, exclude: Guard | None, targets: Guard | None, advance: Advance
+) -> _Found:
     nothing = np.zeros(0, np.int64)
     kinds = {"rows": nothing, "tokens": nothing, "shard": nothing.astype(np.int32), "group": nothing.astype(np.int32),
              "key": np.zeros((0, 2), np.uint64), "equal": np.zeros(0, bool)}  # fmt: skip
     parts: dict[str, list[Any]] = {name: [empty] for name, empty in kinds.items()}
     names: dict[str, int] = {}
     excluded = 0
-    for batch in batches:
+    for batch in pool.batches(BATCH, ids):
         key = digests(batch.texts)
         leaks = exclude.leaks(batch.texts, key) if exclude else np.zeros(len(batch), bool)
         kept = np.flatnonzero(~leaks)
@@ -211,7 +210,7 @@ def _found_in(batches: Iterable[TextBatch], exclude: Guard | None, targets: Guar
         parts["equal"].append(targets.leaks(batch.texts, key)[kept] if targets else np.zeros(len(kept), bool))
         advance(len(batch))
     columns = {name: np.concatenate(values) for name, values in parts.items()}
-    return _Found(columns, list(names), Tally(), excluded, nothing)
+    return _Found(columns, list(names), pool.tally, excluded, nothing if ids is None else ids.array())
 
 
 def _found_by(
@@ -226,11 +225,7 @@ def _found_by(
 
 
 def _found_there(context: tuple[Guard | None, Guard | None], part: Part) -> _Found:
-    ids = IdHashes()
-    pool = part.open()
-    found = _found_in(pool.batches(BATCH, ids), *context, lambda rows: None)
-    found.tally, found.ids = pool.tally, ids.array()
-    return found
+    return _found_in(part.open(), IdHashes(), *context, lambda rows: None)
 
 
 def _joined(found: list[_Found], ends: list[int]) -> _Found:
@@ -245,8 +240,6 @@ def _joined(found: list[_Found], ends: list[int]) -> _Found:
         columns["rows"][-1] = one.columns["rows"] + (end - one.tally.read)
         columns["shard"][-1] = one.columns["shard"] + np.int32(shard)
         columns["group"][-1] = number[one.columns["group"]]
-        for count in ("read", "used", "empty", "bad"):
-            setattr(tally, count, getattr(tally, count) + getattr(one.tally, count))
-        tally.problems = [*tally.problems, *one.tally.problems][:_PROBLEMS]
+        tally = tally.plus(one.tally)
     whole = {name: np.concatenate(values) for name, values in columns.items()}
     return _Found(whole, list(names), tally, sum(one.excluded for one in found), np.zeros(0, np.int64))

@@ -49,6 +49,13 @@ class Tally:
     bad: int = 0
     problems: list[str] = field(default_factory=list)
 
+    def plus(self, other: Tally) -> Tally:
+        """What both met, this one first."""
+        return Tally(
+            self.read + other.read, self.used + other.used, self.empty + other.empty, self.bad + other.bad,
+            [*self.problems, *other.problems][:_PROBLEMS_KEPT],
+        )  # fmt: skip
+
     def count(self, outcome: Outcome) -> None:
         self.read += 1
         if outcome is None:

@@ -63,8 +63,7 @@ class Reader:
         Raises:
           Shorter: if there are fewer rows.
         """
-        files = all(shard.path is not None for shard in self.shards)
-        if self.each is not None and files and len(self.ends) == len(self.shards) and len(rows):
+        if self.each is not None and len(self.ends) == len(self.shards) and len(rows):
             yield from self._picked_there(self.each, rows)
             return
         row = done = 0
