@@ -63,8 +63,7 @@ class Objects:
 
     name: str
     records: Sequence[object]
-    first: int = 0
-    rows: Sequence[int] | None = None  # where each stands, if they are not consecutive
+    rows: Sequence[int]  # where each stood
 
     def __len__(self) -> int:
         return len(self.records)
@@ -74,13 +73,10 @@ class Objects:
         return [self._checked(i) for i in chosen]
 
     def only(self, picks: Sequence[int]) -> Objects:
-        return Objects(self.name, [self.records[i] for i in picks], self.first, [self._row(i) for i in picks])
+        return Objects(self.name, [self.records[i] for i in picks], [self.rows[i] for i in picks])
 
     def error(self, i: int, problem: str, remedy: str | None = None) -> InputError:
-        return InputError(problem, path=self.name, row=self._row(i), remedy=remedy)
-
-    def _row(self, i: int) -> int:
-        return self.first + i if self.rows is None else self.rows[i]
+        return InputError(problem, path=self.name, row=self.rows[i], remedy=remedy)
 
     def _checked(self, i: int) -> Parsed:
         record = self.records[i]

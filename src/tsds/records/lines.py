@@ -111,7 +111,7 @@ def read_json(path: Path, name: str) -> Iterator[Block]:
         remedy = "a .json file holds one array of objects, or one object a line"
         raise InputError(problem, path=name, line=error.lineno, remedy=remedy) from error
     for first in range(0, len(records), _ARRAY_BLOCK):
-        yield Objects(name, records[first : first + _ARRAY_BLOCK], first)
+        yield Objects(name, records[first : first + _ARRAY_BLOCK], range(first, first + _ARRAY_BLOCK))
 
 
 def write_jsonl(file: BinaryIO, picked: Picked) -> None:

@@ -282,7 +282,7 @@ def _in_memory(sources: Sources, role: str) -> list[Shard]:
 
 def _objects(records: list[object], name: str) -> Iterator[Block]:
     for first in range(0, len(records), _OBJECTS_BLOCK):
-        yield Objects(name, records[first : first + _OBJECTS_BLOCK], first)
+        yield Objects(name, records[first : first + _OBJECTS_BLOCK], range(first, first + _OBJECTS_BLOCK))
 
 
 def _dataset_shard(dataset: Any, name: str) -> Shard:

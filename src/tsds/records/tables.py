@@ -19,12 +19,11 @@ _ROW_GROUP_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class TableRows:
-    """Rows of an Arrow table or record batch; `first` is the row of the file they start at."""
+    """Rows of an Arrow table or record batch; `rows` tells where each stood in its file."""
 
     name: str
     table: Any
-    first: int
-    rows: Sequence[int] | None = None  # where each stands, if they are not consecutive
+    rows: Sequence[int]
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -43,13 +42,10 @@ class TableRows:
         return records
 
     def only(self, picks: Sequence[int]) -> TableRows:
-        return TableRows(self.name, self.table.take(_int64(picks)), self.first, [self._row(i) for i in picks])
+        return TableRows(self.name, self.table.take(_int64(picks)), [self.rows[i] for i in picks])
 
     def error(self, i: int, problem: str, remedy: str | None = None) -> InputError:
-        return InputError(problem, path=self.name, row=self._row(i), remedy=remedy)
-
-    def _row(self, i: int) -> int:
-        return self.first + i if self.rows is None else self.rows[i]
+        return InputError(problem, path=self.name, row=self.rows[i], remedy=remedy)
 
     def _decoded(self, one: Any, i: int) -> Parsed:
         try:
@@ -81,7 +77,7 @@ def read_dataset(dataset: Any, name: str) -> Iterator[Block]:
     """The rows of a `datasets.Dataset` in memory, in the order it gives them (after select, shuffle, sort)."""
     arrow = dataset.with_format("arrow")
     for first in range(0, len(arrow), _BLOCK):
-        yield TableRows(name, arrow[first : first + _BLOCK], first)
+        yield TableRows(name, arrow[first : first + _BLOCK], range(first, first + _BLOCK))
 
 
 def parquet_schema(path: Path, name: str) -> Any:
@@ -181,7 +177,7 @@ def _blocks(batches: Iterator[Any], name: str) -> Iterator[Block]:
     first = 0
     for batch in batches:
         for start in range(0, batch.num_rows, _BLOCK):
-            yield TableRows(name, batch.slice(start, _BLOCK), first + start)
+            yield TableRows(name, batch.slice(start, _BLOCK), range(first + start, first + start + _BLOCK))
         first += batch.num_rows
 
 
