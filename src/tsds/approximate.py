@@ -30,7 +30,7 @@ class IndexedSearch(NeighborSearch):
     """As NeighborSearch, with an index that proposes.
 
     Args:
-      index: of the pool.
+      index: of the pool, or of a store's space that holds it.
       seed: of the sample of targets that recall is measured on.
       pool, targets, metric, largest_norm, engine, progress, room: as for NeighborSearch.
 
@@ -58,6 +58,7 @@ class IndexedSearch(NeighborSearch):
         self.index, self.recall, self.width = index, 1.0, 0
         self._seed = seed
         self._opened: Any = None
+        self._rows = index.rows_in(pool) if index.shards else None
         self._checked = 0
         self._exact_lists: NDArray[np.int64] | None = None
 
@@ -112,13 +113,15 @@ class IndexedSearch(NeighborSearch):
         import faiss
 
         queries = np.ascontiguousarray(self.targets[some], dtype=np.float32)
-        more = min(len(self.pool), _PROPOSED * k)
+        more = min(self.index.rows, -(-_PROPOSED * k * self.index.rows // len(self.pool)))
         settings: Any
         if self.index.kind == "ivf":
             settings = faiss.SearchParametersIVF(nprobe=width)  # type: ignore[call-arg]
         else:
             settings = faiss.SearchParametersHNSW(efSearch=max(width, more))  # type: ignore[attr-defined]
         proposed = self._opened.search(queries, more, params=settings)[1]
+        if self._rows is not None:
+            proposed = np.where(proposed < 0, -1, self._rows[proposed])
         exact = super().only(some)._exact_squares(proposed)
         order = np.argsort(exact, axis=1, kind="stable")[:, :k]
         kept = np.take_along_axis(proposed, order, 1)

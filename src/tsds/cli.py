@@ -252,11 +252,11 @@ def embed(
 
 @app.command()
 def index(
-    pool: opt.PoolArguments,
+    pool: opt.PoolOrStore,
     kind: opt.Kind = "ivf",
     out: opt.IndexOut = None,
     metric: opt.Metric = "l2",
-    encoder: opt.Encoder = "hash",
+    encoder: opt.EncoderOfIndex = None,
     transform: opt.Transform = None,
     device: opt.Device = "auto",
     workers: opt.Workers = None,
@@ -272,22 +272,32 @@ def index(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Build the index of a pool, for many tasks: `select --search ivf` finds it again."""
+    """Build the index of a pool, or of all that a store holds, for many tasks: `select --search ivf` finds it again."""
     given = locals()
     if not pool:
-        raise InputError("no pool is given", remedy="tsds index POOL --kind ivf")
+        raise InputError("no pool is given", remedy="tsds index POOL --kind ivf, or tsds index STORE")
     from tsds.index import KINDS
-    from tsds.indexing import index_pool
+    from tsds.indexing import index_pool, index_store
+    from tsds.records import is_store
     from tsds.suggestions import nearest_name
 
     if kind not in KINDS:
         raise InputError(f"unknown kind of index {kind!r}", remedy=nearest_name(kind, KINDS))
+    of_store = [one for one in _paths(pool) if isinstance(one, Path) and is_store(one)]
+    if of_store and len(pool) > 1:
+        raise InputError("is a store, and more is named", path=of_store[0], remedy="tsds index STORE, alone")
+    if of_store and (transform or store):
+        flag = "--transform" if transform else "--store"
+        raise InputError(f"{flag} is for a pool, and a store is given", remedy=f"tsds index POOL {flag} ...")
+    given["encoder"] = encoder or "hash"
     nothing = dict.fromkeys(("task_weights", "exclude", "embeddings", "target_embeddings"))
     settings = _settings(given | nothing | {"size": 1, "bandwidth": "0"})
     screen = Screen(json=json, quiet=quiet)
     with screen.progress() as listener:
-        facts = index_pool(_paths(pool), kind, settings, out, listener)
-    screen.facts(facts)
+        if of_store:
+            screen.indexes(index_store(of_store[0], kind, encoder, settings, out, listener))
+        else:
+            screen.facts(index_pool(_paths(pool), kind, settings, out, listener))
 
 
 store_app = typer.Typer(no_args_is_help=True, help="Look into an embedding store, check it, tidy it.")

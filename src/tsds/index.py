@@ -1,18 +1,20 @@
 """Indexes of a pool's vectors on disk: built once, opened by memory map, used by many tasks.
 
     FOLDER/
-      KIND-DIGEST.faiss   the index
-      KIND-DIGEST.json    what it is of, written last
+      NAME.faiss   the index; the name has its kind, and the digest of its vectors or the store's space
+      NAME.json    what it is of, written last
 
-An index belongs to vectors, not to files: it is found again by a digest of them. It holds them coarsely, in a quarter
-of a byte to a byte a dimension, since what it finds is measured again from the pool itself.
+An index of a pool belongs to vectors, not to files: it is found again by a digest of them. An index of a store's space
+serves every pool whose vectors lie there: it knows the shards that it holds, and with them which of its rows are the
+pool's. It holds vectors coarsely, in a quarter of a byte to a byte a dimension, since what it finds is measured again
+from the pool itself.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +23,8 @@ import orjson
 
 from tsds.distances import unit_rows
 from tsds.embeddings.scan import Metric
-from tsds.embeddings.vectors import Vectors
+from tsds.embeddings.store import Space
+from tsds.embeddings.vectors import Rows, Vectors
 from tsds.errors import InputError
 from tsds.memory import BASE_BYTES, check_allowed
 from tsds.records import atomic_file, user_cache
@@ -49,6 +52,7 @@ class Index:
       kind: how it searches.
       rows, dim, metric: of the vectors.
       lists: of an inverted file; 0 otherwise.
+      shards: of a store's space, names and rows of the shards that it holds, in its order; empty for a pool's.
     """
 
     folder: Path
@@ -58,6 +62,7 @@ class Index:
     dim: int
     metric: Metric
     lists: int
+    shards: tuple[tuple[str, int], ...] = ()
 
     @property
     def path(self) -> Path:
@@ -78,15 +83,33 @@ class Index:
         except RuntimeError as error:
             raise InputError("is no whole index", path=self.path, remedy="remove it: it is built again") from error
 
+    def rows_in(self, pool: Vectors) -> Rows | None:
+        """Which row of a pool each row of this index is, [rows], -1 where it is none; None if it lacks one of them."""
+        if not self.shards:
+            return np.arange(self.rows)
+        ends = np.cumsum([rows for _, rows in self.shards]).tolist()
+        mine = {name: (end - rows, rows) for (name, rows), end in zip(self.shards, ends, strict=True)}
+        shift = []
+        for path, start, rows in pool.files():
+            there, as_many = mine.get(path.name if path is not None else "", (0, -1))
+            if rows != as_many:
+                return None
+            shift.append((start, there - start))
+        first, moved = np.array(shift).T
+        stored = pool.stored_rows()
+        out = np.full(self.rows, -1, np.int64)
+        out[stored + moved[np.searchsorted(first, stored, side="right") - 1]] = np.arange(len(stored))
+        return out
+
 
 def find_index(folder: Path, vectors: Vectors, metric: Metric, kind: Kind, digest: str) -> Index | None:
-    """The index of these vectors, if it is there."""
-    name = _name(vectors, metric, kind, digest)
-    try:
-        facts = orjson.loads((folder / f"{name}.json").read_bytes())
-    except FileNotFoundError:
-        return None
-    return Index(folder, name, kind, facts["rows"], facts["dim"], facts["metric"], facts["lists"])
+    """The index of these vectors, or of the store's space that they lie in, if it is there."""
+    own = _read(folder, _name(vectors, metric, kind, digest))
+    if own is not None:
+        return own
+    spaces = {path.parent.name if path is not None else "" for path, _, _ in vectors.files()}
+    whole = _read(folder, _space_name(spaces.pop(), metric, kind)) if len(spaces) == 1 else None
+    return whole if whole is not None and whole.rows_in(vectors) is not None else None
 
 
 def build_index(
@@ -100,12 +123,25 @@ def build_index(
     seed: int = 0,
     advance: Callable[[int], None] = lambda rows: None,
 ) -> Index:
-    """Build the index of these vectors and keep it in a folder.
+    """Build the index of these vectors, which have this digest; arguments and errors as for index_of_space."""
+    name = _name(vectors, metric, kind, digest)
+    return _build(Index(folder, name, kind, len(vectors), vectors.dim, metric, 0), vectors, memory, seed, advance)
+
+
+def index_of_space(
+    folder: Path,
+    space: Space,
+    metric: Metric,
+    kind: Kind,
+    *,
+    memory: int | None = None,
+    seed: int = 0,
+    advance: Callable[[int], None] = lambda rows: None,
+) -> Index:
+    """The index of all vectors of a store's space: found in the folder, or built if the space has grown since.
 
     Args:
       folder: made if it is not there.
-      vectors: [n, d].
-      digest: of the vectors, from their scan.
       memory: bytes that may be used.
       seed: of the sample that it is trained on.
       advance: told of rows that were added.
@@ -113,9 +149,19 @@ def build_index(
     Raises:
       InputError: if the index does not fit the memory allowed.
     """
+    vectors, name = space.whole(), _space_name(space.folder.name, metric, kind)
+    shards = tuple((path.name if path is not None else "", rows) for path, _, rows in vectors.files())
+    there = _read(folder, name)
+    if there is not None and there.shards == shards:
+        return there
+    wanted = Index(folder, name, kind, len(vectors), vectors.dim, metric, 0, shards)
+    return _build(wanted, vectors, memory, seed, advance)
+
+
+def _build(wanted: Index, vectors: Vectors, memory: int | None, seed: int, advance: Callable[[int], None]) -> Index:
     import faiss
 
-    n, dim = len(vectors), vectors.dim
+    n, dim, kind, metric = wanted.rows, wanted.dim, wanted.kind, wanted.metric
     links = 8 * _LINKS if kind == "hnsw" else 8
     needed = BASE_BYTES + n * (dim / 4 if kind == "ivf" else dim) + n * links + 2 * _BLOCK_BYTES
     check_allowed(memory, needed, "the index takes about {} GB while it is built")
@@ -131,14 +177,23 @@ def build_index(
     for _, block in vectors.blocks(vectors.block_rows(_BLOCK_BYTES)):
         made.add(np.ascontiguousarray(unit_rows(block, metric), dtype=np.float32))
         advance(len(block))
-    folder.mkdir(parents=True, exist_ok=True)
-    index = Index(folder, _name(vectors, metric, kind, digest), kind, n, dim, metric, lists)
+    wanted.folder.mkdir(parents=True, exist_ok=True)
+    index = replace(wanted, lists=lists)
     with atomic_file(index.path) as file:
         faiss.write_index(made, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
     facts = {name: value for name, value in asdict(index).items() if name not in ("folder", "name")}
-    with atomic_file(folder / f"{index.name}.json") as file:
+    with atomic_file(index.folder / f"{index.name}.json") as file:
         file.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return index
+
+
+def _read(folder: Path, name: str) -> Index | None:
+    try:
+        facts = orjson.loads((folder / f"{name}.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    shards = tuple((shard, rows) for shard, rows in facts.pop("shards", ()))
+    return Index(folder, name, shards=shards, **facts)
 
 
 def _coded(dim: int) -> str:
@@ -149,3 +204,8 @@ def _coded(dim: int) -> str:
 def _name(vectors: Vectors, metric: Metric, kind: Kind, digest: str) -> str:
     about = f"{len(vectors)} {vectors.dim} {metric} {digest}".encode()
     return f"{kind}-{hashlib.blake2b(about, digest_size=12).hexdigest()}"
+
+
+def _space_name(space: str, metric: Metric, kind: Kind) -> str:
+    """A space's name has the digest of what encoded it; the index is of all its shards, whichever these are."""
+    return f"{kind}-{metric}-{space}"

@@ -21,6 +21,7 @@ from tsds.embeddings.vectors import Vectors
 from tsds.encoding import encode_records
 from tsds.errors import InputError
 from tsds.leakage import Guard
+from tsds.memory import check_room
 from tsds.neighbors import check_widths
 from tsds.records import FOUND, Pool, array_files, is_vectors, not_here
 from tsds.settings import Settings
@@ -169,6 +170,7 @@ def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: S
     vectors = Vectors.of(_arrays(pool), "pool")
     wanted = {name: Vectors.of(_arrays(source), name or "target") for name, source in tasks.items()}
     n = len(vectors)
+    check_room(stages.engine.memory, n, sum(map(len, wanted.values())))
     nothing = np.zeros(n, np.int32)
     census = Census(
         np.arange(n), np.ones(n, np.int64), np.ones(n, np.int64), nothing, nothing - 1, [], n, n,
@@ -216,6 +218,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
         )
     if census.ends:
         records.know_ends(census.ends)
+    check_room(stages.engine.memory, len(census), sum(map(len, chosen)))  # before hours of encoding
     if settings.embeddings is not None:
         encoder_name, bandwidth, notes = _given_name(settings), None, []
         vectors = _given(settings.embeddings, "pool", census)

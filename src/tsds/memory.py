@@ -12,8 +12,8 @@ _ASKED = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]I?)?B?", re.IGNORECASE)
 LEAST_BLOCK = 16 << 20
 #: The program itself, and what a record of the pool takes while it is counted, chosen and sorted.
 BASE_BYTES, RECORD_BYTES = 200_000_000, 150
-#: Of an entry of the targets' lists, with the work on them.
-ENTRY_BYTES = 60
+#: Of an entry of the targets' lists, with the work on them; and entries a target that lists have, mostly.
+ENTRY_BYTES, LISTED = 60, 512
 
 
 def bytes_of(asked: str | int | None) -> int | None:
@@ -35,20 +35,26 @@ def block_bytes(wanted: int, allowed: int | None) -> int:
     return wanted if allowed is None else max(LEAST_BLOCK, min(wanted, allowed // 8))
 
 
-def check_room(allowed: int | None, candidates: int, entries: int) -> None:
+def check_room(allowed: int | None, candidates: int, targets: int, room: int = 0) -> None:
     """Raise InputError if a selection can't be made in the memory allowed.
 
     Args:
       allowed: bytes; None: as much as there is.
       candidates: records of the pool.
-      entries: of the lists of all targets.
+      targets: whose nearest candidates are listed.
+      room: candidates a target that a method will list, if it can tell.
     """
-    needed = selection_bytes(candidates, entries) + 4 * LEAST_BLOCK
+    needed = selection_bytes(candidates, targets * max(room, LISTED)) + 4 * LEAST_BLOCK
     check_allowed(allowed, needed, "about {} GB are needed", "a smaller pool or fewer targets")
 
 
 def selection_bytes(candidates: int, entries: int) -> int:
-    """What a selection takes, but for the blocks that it works on; arguments as for check_room."""
+    """What a selection takes, but for the blocks that it works on.
+
+    Args:
+      candidates: records of the pool.
+      entries: of the lists of all targets.
+    """
     return BASE_BYTES + candidates * RECORD_BYTES + entries * ENTRY_BYTES
 
 

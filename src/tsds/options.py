@@ -40,6 +40,9 @@ Capacity = Annotated[
 Bandwidth = Annotated[str, Option("--bandwidth", help="Distance of near-duplicates: a number, 0, or auto.")]
 Metric = Annotated[str, Option("--metric", help="l2 or cosine.")]
 Encoder = Annotated[str, Option("--encoder", help="Texts to vectors; see `tsds encoders`.")]
+EncoderOfIndex = Annotated[
+    str | None, Option("--encoder", help="Texts to vectors; hash where none is named, of a store all that it has.")
+]
 Transform = Annotated[
     str | None,
     Option("--transform", help="On top of vectors: normalize, whiten, pca:K, target-subspace:K; or several."),
@@ -86,6 +89,9 @@ Embeddings = Annotated[
 TargetEmbeddings = Annotated[list[str] | None, Option("--target-embeddings", help="The same for the targets.")]
 
 PoolArguments = Annotated[list[str] | None, Argument(metavar="POOL...", help="Candidates: files, folders, globs.")]
+PoolOrStore = Annotated[
+    list[str] | None, Argument(metavar="POOL|STORE", help="Candidates: files, folders, globs; or an embedding store.")
+]
 PoolOption = Annotated[list[str] | None, Option("--pool", help="The same as an option.")]
 TargetOption = Annotated[list[str] | None, Option("--target", help="Examples of the task, to be stored as targets.")]
 StoreOut = Annotated[Path, Option("--out", help="The store, made if it is not there.")]

@@ -246,6 +246,14 @@ class Screen:
             table.add_row(Text(row["encoder"]), *numbers, f"{row['bytes'] / 1e6:,.1f}", f"{row['days_unused']:.1f}")
         self._out.print(table)
 
+    def indexes(self, found: Sequence[Mapping[str, Any]]) -> None:
+        """The indexes of a store, one for each encoder."""
+        if self._json:
+            self._write({"indexes": list(found)})
+            return
+        for facts in found:
+            self.facts(facts)
+
     def facts(self, facts: Mapping[str, Any]) -> None:
         """Names and values, a line each."""
         if self._json:

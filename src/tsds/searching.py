@@ -21,8 +21,6 @@ from tsds.on_device import search_device
 from tsds.settings import Settings
 from tsds.stages import Listener, Stages
 
-#: Candidates a target that lists hold, mostly.
-_LISTED = 512
 #: What an index takes (benchmarks/index.py --model): seconds a number of the pool, to read it once and find the exact
 #: lists by which recall is measured; and a number of the lists that it proposes, to look them up and measure them.
 _READ_SECONDS, _LISTED_SECONDS = 1.0e-8, 1.05e-8
@@ -39,7 +37,7 @@ def neighbor_search(inputs: Inputs, settings: Settings, stages: Stages, room: in
       InputError: if the memory allowed can't hold the lists.
     """
     found, wanted = inputs.candidates, inputs.targets
-    check_room(stages.engine.memory, len(found.vectors), len(wanted.mu) * max(room, _LISTED))
+    check_room(stages.engine.memory, len(found.vectors), len(wanted.mu), room)
     index = _index(inputs, settings, stages)
     if index is None:
         return NeighborSearch(

@@ -16,9 +16,11 @@ from tests.search.data import clustered
 from tests.truth.brute_force import nearest
 from tsds import approximate
 from tsds.approximate import IndexedSearch
+from tsds.embeddings.encoders import Setting, make_encoder
+from tsds.embeddings.store import Store
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
-from tsds.index import Kind, build_index, find_index
+from tsds.index import Kind, build_index, find_index, index_of_space
 from tsds.searching import worth_it
 
 
@@ -148,3 +150,83 @@ def test_auto_takes_an_index_only_where_it_is_there_and_saves_much(
     monkeypatch.setattr("tsds.searching.flops", lambda dim: 4e10)
     assert [worth_it(10**6, m, 384) for m in (100, 1000, 10_000)] == [False, False, True]
     assert [worth_it(10**7, m, 384) for m in (100, 2000, 10_000)] == [False, True, True]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A store with a pool and a target, and the files of these."""
+    pool = write_jsonl(tmp_path / "pool.jsonl", [{"text": text} for text in texts(3000)])
+    target = write_jsonl(tmp_path / "target.jsonl", [{"text": text} for text in texts(30, seed=1)])
+    done = command("embed", pool, "--target", target, "--encoder", "hash", "--out", tmp_path / "store")
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "store", pool, target
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_index_of_a_store_serves_the_pools_in_it(store: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    folder, pool, target = store
+    built = command("index", folder, "--out", tmp_path / "index", "--json")
+    assert built.returncode == 0, built.stderr
+    (facts,) = orjson.loads(built.stdout)["indexes"]
+    assert facts["rows"] > 3000 and facts["encoder"] == "hash"  # the target's rows are there too
+    before = names(tmp_path / "index")
+
+    def selected(search: str) -> dict[str, Any]:
+        out = tmp_path / search
+        done = command(
+            "select", "--pool", pool, "--target", target, "--size", "5%", "--out", out, "--store", folder,
+            "--search", search, "--index", tmp_path / "index",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return {"run": orjson.loads((out / "run.json").read_bytes()), "rows": (out / "selected.jsonl").read_bytes()}
+
+    found, exact = selected("ivf"), selected("exact")
+    assert names(tmp_path / "index") == before  # found, not built
+    assert found["run"]["certificate"]["recall"] > 0.98
+    same = set(found["rows"].splitlines()) & set(exact["rows"].splitlines())
+    assert len(same) > 0.9 * 150
+
+
+def test_what_the_index_of_a_store_finds_are_rows_of_the_pool(tmp_path: Path) -> None:
+    """Shards in another order than the pool's, with rows between that are not the pool's; then the store grows."""
+    every, targets = clustered(9000, 16), clustered(40, 16, seed=1)
+    encoder = make_encoder(lambda texts: every[[int(text) if text.isdigit() else 0 for text in texts]], Setting())
+    space = Store(tmp_path / "store", "float32").space("rows", encoder, "candidate")
+
+    def stored(rows: Any) -> Vectors:
+        numbers = [str(row) for row in rows]
+        return space.embed(encoder, "candidate", lambda: [numbers], tmp_path / f"{len(numbers)}.npy").vectors
+
+    stored(range(6000))
+    mine = np.sort(np.random.default_rng(0).choice(6000, 4500, replace=False))
+    pool = stored(mine).only(np.arange(0, 4500, 2))
+    index = index_of_space(tmp_path / "index", space, "l2", "ivf")
+    assert len(index.shards) > 1
+    assert find_index(tmp_path / "index", pool, "l2", "ivf", "whatever") == index
+    search = IndexedSearch(pool, targets, "l2", index, largest_norm=1.01)
+    indices, distances = search.fetch(50)
+    order, d = nearest(every[mine[::2]], targets, "l2")
+    assert np.mean([np.isin(order[i, :50], indices[i]).mean() for i in range(40)]) > 0.95
+    for i in range(40):
+        listed = indices[i][indices[i] >= 0]
+        np.testing.assert_allclose(distances[i][: len(listed)], np.sort(d[i][np.argsort(order[i])][listed]), atol=1e-12)
+    more = stored(range(9000))
+    assert find_index(tmp_path / "index", more, "l2", "ivf", "whatever") is None
+    assert find_index(tmp_path / "index", pool, "l2", "ivf", "whatever") == index
+    assert index_of_space(tmp_path / "index", space, "l2", "ivf").rows == 9000
+    assert find_index(tmp_path / "index", more, "l2", "ivf", "whatever") is not None
+
+
+def test_wrong_uses_of_a_stores_index_are_one_line(store: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    folder, pool, _ = store
+    for arguments, line in (
+        ((folder, pool), "is a store, and more is named"),
+        ((folder, "--transform", "normalize"), "--transform is for a pool"),
+        ((folder, "--encoder", "sentence"), "holds no vectors of encoder sentence"),
+    ):
+        done = command("index", *arguments, "--out", tmp_path / "index")
+        assert done.returncode == 2 and line in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "index").exists()

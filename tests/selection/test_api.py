@@ -9,6 +9,7 @@ import pytest
 
 import tsds
 from tests.command.run import texts, write_jsonl
+from tests.embeddings import slow
 from tests.search.data import clustered
 from tsds.errors import InputError
 from tsds.memory import block_bytes
@@ -158,6 +159,13 @@ def test_memory_that_is_none_or_too_little_is_one_line(asked: str, said: str) ->
     pool, targets = clustered(2000, 16), clustered(10, 16, seed=1)
     with pytest.raises(InputError, match=said):
         tsds.select(pool, targets, size=20, memory=asked)
+
+
+def test_too_little_memory_is_said_before_anything_is_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TSDS_TEST_COUNT", str(tmp_path / "count"))
+    with pytest.raises(InputError, match=r"about 0\.\d+ GB are needed"):
+        tsds.select(POOL, TARGET, size=10, encoder=slow.encode, store=tmp_path / "store", memory="100M")
+    assert not (tmp_path / "count").exists()
 
 
 def test_less_memory_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,6 +197,21 @@ class Space:
         vectors = Vectors(shards).arranged(index.positions(), scratch)
         return Stored(vectors, found, len(wanted), index.report)
 
+    def whole(self) -> Vectors:
+        """All vectors of the space, its shards by name.
+
+        Raises:
+          RunError: if a shard is damaged.
+          InputError: if there are none.
+        """
+        bad = self.damaged()
+        if bad:
+            raise RunError(f"{self.folder}: damaged: {bad[0][1]} (tsds store gc removes it, select makes it again)")
+        entries = self.entries()
+        if not entries:
+            raise InputError("holds no vector", path=self.folder, remedy="tsds embed adds some")
+        return Vectors([open_shard(self.folder, entry) for entry in entries])
+
     def holds(self, keys: Keys) -> NDArray[np.bool_]:
         """Which of these texts seem to have a vector here, [n]: nothing is checked, and nothing is mended."""
         files = sorted(self.folder.glob("*.keys.npy"))

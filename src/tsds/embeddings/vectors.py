@@ -154,6 +154,18 @@ class Vectors:
         shard = int(np.searchsorted(self._starts, stored, side="right")) - 1
         return getattr(self._shards[shard], "path", None), stored - int(self._starts[shard])
 
+    def files(self) -> list[tuple[Path | None, int, int]]:
+        """Of each shard its file (None in memory), the position of its first row among the stored ones, its rows."""
+        starts = self._starts[:-1].tolist()
+        return [
+            (getattr(shard, "path", None), start, shard.shape[0])
+            for shard, start in zip(self._shards, starts, strict=True)
+        ]
+
+    def stored_rows(self) -> Rows:
+        """Where each row is among the stored ones, [n], ascending."""
+        return np.arange(self.stored) if self._kept is None else self._kept
+
     def only(self, kept: Rows) -> Vectors:
         """The same matrix with only these of its rows, ascending."""
         return Vectors(self._shards, kept if self._kept is None else self._kept[kept])
