@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.command.run import texts, tsds, write_jsonl
-from tsds.cli import spread
+from tsds.arguments import spread
 
 
 def test_listings() -> None:
