@@ -147,6 +147,26 @@ Examples = Annotated[
 TestRows = Annotated[int | None, Option("--test-rows", help="Rows of a test set, the first.", show_default="all")]
 Epochs = Annotated[float | None, Option("--epochs", help="How often an average selection goes by.", show_default="4")]
 Rate = Annotated[float | None, Option("--rate", help="The highest learning rate.", show_default="by the model")]
+BaseSteps = Annotated[
+    int | None,
+    Option(
+        "--base-steps",
+        help="Of the common base, at most, where the model needs one.",
+        show_default="900; instruction: 2000",
+    ),
+]
+BaseRate = Annotated[
+    float | None,
+    Option("--base-rate", help="Learning rate of the common base.", show_default="1e-4; instruction: 1e-3"),
+]
+Classifier = Annotated[
+    str | None,
+    Option(
+        "--classifier",
+        help="finetuned, or probe: a regression on the encoder as it is.",
+        show_default="finetuned; --quick: probe",
+    ),
+]
 Tuning = Annotated[str, Option("--tuning", help="full, lora, or auto: adapters from a hundred million weights.")]
 Quick = Annotated[bool, Option("--quick", help="A small grid: twenty minutes on two cores.")]
 CellEngine = Annotated[

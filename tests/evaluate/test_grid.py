@@ -21,6 +21,7 @@ from tests.command import run
 from tests.evaluate import small
 from tsds.errors import InputError, MissingExtra
 from tsds.evaluate.data import Data, read
+from tsds.evaluate.presets import preset_of
 from tsds.evaluate.running import evaluate
 from tsds.evaluate.selecting import Selector, drawn_examples
 from tsds.evaluate.settings import Condition, Grid, Training
@@ -210,6 +211,23 @@ def test_a_report_shows_an_evaluation(tmp_path: Path) -> None:
 def test_wrong_grids_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Grid("pretraining", **wrong)
+
+
+def test_what_is_asked_for_replaces_the_preset() -> None:
+    asked = {"base_steps": 500, "base_rate": 2e-4, "rate": 3e-4, "epochs": 2.0, "classifier": "finetuned", "seeds": 3}
+    preset = preset_of("pretraining", True, dict(asked))
+    assert (preset.settling.head_steps, preset.settling.steps, preset.settling.rate) == (150, 500, 2e-4)
+    assert (preset.training.rate, preset.training.epochs, preset.grid.seeds) == (3e-4, 2.0, 3)
+    assert preset.finetuning.classifier == "finetuned"
+    quick = preset_of("pretraining", True, {})
+    assert quick.finetuning.classifier == "probe" and quick.settling.steps == 75
+    for wrong, message in (
+        ({"base_steps": 0}, "base-steps is 0"),
+        ({"base_rate": -1.0}, "base-rate is -1"),
+        ({"classifier": "prob"}, "did you mean probe"),
+    ):
+        with pytest.raises(InputError, match=message):
+            preset_of("pretraining", True, wrong)
 
 
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 from tests.evaluate import small
 from tsds.evaluate.causal import CausalModel
@@ -19,8 +19,9 @@ from tsds.evaluate.heads import Narrow
 from tsds.evaluate.instruction import Instruction
 from tsds.evaluate.masked import MaskedModel
 from tsds.evaluate.pretraining import Pretraining
+from tsds.evaluate.probe import Probe
 from tsds.evaluate.settings import Settling, Training
-from tsds.evaluate.stream import equal_tokens
+from tsds.evaluate.stream import equal_passes, equal_tokens
 from tsds.records.dialogue import Dialogue, Turn
 from tsds.stages import Stages
 
@@ -47,6 +48,68 @@ def test_a_classifier_learns_labels_and_not_chance(tmp_path: Path) -> None:
         classifier.fit(tokens[:80], labels[:80], FINETUNING, 0, 0)
         scores[name] = f1(labels[80:], classifier.predict(tokens[80:], 0), 2)["micro_f1"]
     assert scores["labels"] > 0.95 and 0.3 < scores["chance"] < 0.7
+
+
+def test_a_probe_reads_what_is_there_and_changes_nothing(tmp_path: Path) -> None:
+    """Against scikit-learn on states that are computed text by text, without padding."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    model = MaskedModel(small.masked(tmp_path / "m"), "cpu")
+    encoder = model.module.base_model
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    rng = random.Random(1)
+    topics = [rng.choice(["sea", "sky"]) for _ in range(160)]
+    tokens = model.tokens([small.sentence(rng, topic) for topic in topics], 40)
+    truth = np.array([topic == "sea" for topic in topics], np.int64)
+    chance = np.random.default_rng(0).permutation(truth)
+    said = {}
+    for name, labels in (("labels", truth), ("chance", chance)):
+        probe = Probe(encoder, "cpu")
+        probe.fit(tokens[:80], labels[:80], 0)
+        said[name] = probe.predict(tokens[80:], 0)
+    assert f1(truth[80:], said["labels"], 2)["micro_f1"] > 0.95
+    assert 0.3 < f1(chance[80:], said["chance"], 2)["micro_f1"] < 0.7
+    for name, tensor in encoder.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    with torch.no_grad():
+        states = np.array(
+            [encoder(input_ids=torch.tensor(row[None])).last_hidden_state[0].mean(0).numpy() for row in tokens]
+        )
+    scaled = StandardScaler().fit(states[:80])
+    regression = LogisticRegression(C=0.03, max_iter=1000).fit(scaled.transform(states[:80]), truth[:80])
+    np.testing.assert_array_equal(said["labels"], regression.predict(scaled.transform(states[80:])))
+    alone = Probe(encoder, "cpu")
+    alone.fit(tokens[:5], np.ones(5, np.int64), 0)
+    assert alone.predict(tokens[:3], 0).tolist() == [1, 1, 1]
+
+
+def test_the_masked_loss_is_of_the_same_hidden_tokens_for_all(tmp_path: Path) -> None:
+    """Lower after training on such texts, and what the whole model gives at the hidden tokens."""
+    data = Data.of_folder(small.domain(tmp_path / "d"))
+    small.masked(tmp_path / "m", head=False)
+    rng = random.Random(2)
+    texts = [small.sentence(rng, topic) for topic in ("sea", "sky") for _ in range(40)]
+    probed = Finetuning(longest=40, classifier="probe")
+    experiment = Pretraining(tmp_path / "m", texts, TRAINING, SETTLING, probed, 40, None, "cpu")
+    experiment.prepare(Stages())
+    assert next(iter(experiment.measures)) == "masked_loss"  # its head is new
+    none = experiment.run(data.targets["near"], None, 0)
+    trained = experiment.run(data.targets["near"], Diet(texts, np.ones(80, np.int64), tokens=256 * 30), 0)
+    assert trained["masked_loss"] < none["masked_loss"] - 0.1
+    assert experiment.run(data.targets["near"], None, 1)["masked_loss"] == none["masked_loss"]  # whatever the seed
+    model, total, count = experiment._model, 0.0, 0
+    tests = model.tokens([one.text for one in read(data.targets["near"].test, "near")], 40)
+    step = equal_passes(np.array([len(row) for row in tests]), np.ones(len(tests), np.int64), 1, 4096, 0)[0]
+    for batch in model.batches(tests, step, TRAINING.padded, [29, 0]):
+        with torch.no_grad():
+            scores = model.module(input_ids=torch.tensor(batch.ids), attention_mask=torch.tensor(batch.mask)).logits
+        rows = scores.numpy().astype(float)[batch.places]
+        rows -= np.log(np.exp(rows).sum(axis=1, keepdims=True))
+        total, count = total - rows[np.arange(len(rows)), batch.labels].sum(), count + len(rows)
+    assert none["masked_loss"] == pytest.approx(total / count, abs=1e-4)
+    own = Pretraining(small.masked(tmp_path / "own"), texts, TRAINING, SETTLING, probed, 40, None, "cpu")
+    assert next(iter(own.measures)) == "score"
 
 
 def test_masked_training_learns_the_words_of_its_texts(tmp_path: Path) -> None:

@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.errors import InputError
 from tsds.evaluate.training import Batch, padded_rows, rising_then_falling, train
 from tsds.stages import Advance
+from tsds.suggestions import nearest_name
+
+CLASSIFIERS = ("finetuned", "probe")
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,19 @@ class Finetuning:
       epochs, batch: passes over the labelled texts, and texts of a step.
       rate: the highest learning rate.
       longest: tokens read of a text.
+      classifier: "finetuned", or "probe": the encoder is kept as it is (probe.py), and the others mean nothing.
     """
 
     epochs: int = 5
     batch: int = 16
     rate: float = 1e-4
     longest: int = 128
+    classifier: str = "finetuned"
+
+    def __post_init__(self) -> None:
+        if self.classifier not in CLASSIFIERS:
+            remedy = nearest_name(self.classifier, CLASSIFIERS)
+            raise InputError(f"unknown classifier {self.classifier!r}", remedy=remedy)
 
 
 class Classifier:
@@ -53,12 +64,7 @@ class Classifier:
 
     def scores(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Any:
         """Of each class, [b, classes]."""
-        import torch
-
-        at, there = torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
-        hidden = self.module["encoder"](input_ids=at, attention_mask=there).last_hidden_state
-        weight = there[:, :, None].to(hidden.dtype)
-        mean = (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+        mean = mean_states(self.module["encoder"], ids, mask, self.device)
         return self.module["layer"](self.module["dropout"](mean)).float()
 
     def loss(self, batch: Batch) -> Any:
@@ -98,6 +104,16 @@ class Classifier:
                 out[some] = self.scores(ids, mask).argmax(dim=1).cpu().numpy()
                 start += len(some)
         return out
+
+
+def mean_states(encoder: Any, ids: NDArray[np.int64], mask: NDArray[np.int64], device: str) -> Any:
+    """The mean of an encoder's hidden states over the tokens of each text, [b, width]."""
+    import torch
+
+    at, there = torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
+    hidden = encoder(input_ids=at, attention_mask=there).last_hidden_state
+    weight = there[:, :, None].to(hidden.dtype)
+    return (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
 
 
 def f1(truth: NDArray[np.int64], said: NDArray[np.int64], classes: int) -> dict[str, float]:

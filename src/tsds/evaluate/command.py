@@ -37,6 +37,9 @@ def pretraining(
     test_rows: opt.TestRows = None,
     epochs: opt.Epochs = None,
     rate: opt.Rate = None,
+    base_steps: opt.BaseSteps = None,
+    base_rate: opt.BaseRate = None,
+    classifier: opt.Classifier = None,
     encoder: opt.Encoder = "hash",
     device: opt.Device = "auto",
     quick: opt.Quick = False,
@@ -70,6 +73,8 @@ def instruction(
     test_rows: opt.TestRows = None,
     epochs: opt.Epochs = None,
     rate: opt.Rate = None,
+    base_steps: opt.BaseSteps = None,
+    base_rate: opt.BaseRate = None,
     tuning: opt.Tuning = "auto",
     encoder: opt.Encoder = "hash",
     device: opt.Device = "auto",
@@ -89,7 +94,8 @@ def instruction(
 def _evaluate(kind: Any, given: dict[str, Any]) -> None:
     screen = Screen(json=given["json"], quiet=given["quiet"])
     grid = {name: _values(given[name]) for name in ("targets", "methods", "sizes", "conditions", "equal")}
-    grid |= {name: given[name] for name in ("seeds", "examples", "test_rows", "epochs", "rate", "encoder")}
+    alone = ("seeds", "examples", "test_rows", "epochs", "rate", "base_steps", "base_rate", "classifier", "encoder")
+    grid |= {name: given[name] for name in alone if name in given}
     part = _part(given["part"])
     data = _data(given)
     from tsds.evaluate.running import evaluate

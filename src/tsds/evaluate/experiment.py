@@ -42,12 +42,14 @@ class Experiment(Protocol):
     """One of the two.
 
     Attributes:
-      measures: what is measured, by name; the first is the primary one.
       training: on the selection.
     """
 
-    measures: dict[str, Measure]
     training: Training
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """What is measured, by name; the first is the primary one."""
 
     def lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Tokens of each text as the model reads it, [n]."""

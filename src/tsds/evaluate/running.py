@@ -61,7 +61,7 @@ def evaluate(
       listener: told of progress.
       told: the estimate of the whole, before it starts.
       command: that was typed, for the record.
-      given: values of `settings.Grid`, and epochs and rate; None for the preset's.
+      given: values of `settings.Grid`, and what else `preset_of` takes; None for the preset's.
 
     Returns:
       The tables; None after a dry run.

@@ -77,6 +77,12 @@ class Settling:
     rate: float = 1e-4
     head_rate: float = 1e-3
 
+    def __post_init__(self) -> None:
+        for name in ("steps", "rate"):
+            value = getattr(self, name)
+            if not 0 < value < math.inf:
+                raise InputError(f"--base-{name} is {value}", remedy="a positive number is wanted")
+
 
 @dataclass(frozen=True)
 class Condition:
