@@ -22,6 +22,7 @@ from tsds.embeddings.vectors import Rows
 from tsds.errors import BudgetError, InputError
 from tsds.inputs import Inputs, prepare
 from tsds.methods import Answer, Method, Problem, method_named
+from tsds.methods.kept import answer_of, columns_of
 from tsds.near_duplicates import stand_ins
 from tsds.neighbors import NeighborSearch
 from tsds.records import Record
@@ -80,7 +81,7 @@ def _run(pool: Any, target: Any, settings: Settings, method: Method, stages: Sta
             inputs.targets = shared_by_density(inputs.targets, bandwidth.value, settings.metric)
         problem = problem_of(inputs, settings, size, search, bandwidth, stages, reach)
         with stages.stage("plan"):
-            answer = method.select(problem)
+            answer = _answered(method, problem)
             if not search.exact:
                 certificate = f"{answer.certificate}, among neighbours that are {search.line}"
                 answer = replace(answer, exact=False, certificate=certificate)
@@ -94,6 +95,14 @@ def _run(pool: Any, target: Any, settings: Settings, method: Method, stages: Sta
         inputs.close()
     selection.stages, selection.seconds = list(stages.records.values()), stages.seconds
     return selection
+
+
+def _answered(method: Method, problem: Problem) -> Answer:
+    """The method's answer, or that of an earlier run; what an index finds is measured anew, and solved anew with it."""
+    stages = problem.stages
+    if stages.checkpoint is None or not problem.search.exact:
+        return method.select(problem)
+    return answer_of(stages.kept("answer", len(problem.pool), lambda: columns_of(method.select(problem))))
 
 
 def problem_of(

@@ -8,8 +8,8 @@ weighed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from tsds.distances import from_squares, product_squares, unit_rows
 from tsds.embeddings.vectors import Rows
 from tsds.methods.balanced import balanced_answer, default_neighbors, solve
 from tsds.methods.kde import KernelWeights
+from tsds.methods.kept import trial_columns, trials_of
 from tsds.methods.problem import Answer, Problem, Trial
 from tsds.near_duplicates import stand_ins
 from tsds.neighbors import NeighborSearch
@@ -92,9 +93,9 @@ def try_settings(problem: Problem, weights: KernelWeights) -> list[Trial]:
 
     def tried() -> dict[str, Any]:
         known = _Known.of(problem, weights)
-        return _arrays(_tried(problem, known, search, mu, fold, default, samplings))
+        return trial_columns(_tried(problem, known, search, mu, fold, default, samplings))
 
-    return _trials(problem.stages.kept("trials", len(problem.pool), tried))
+    return trials_of(problem.stages.kept("trials", len(problem.pool), tried))
 
 
 def _tried(
@@ -148,18 +149,6 @@ def choose_repeats(trials: list[Trial], costs: Array, repeated: Callable[[int], 
             break
         costs = found
     return trials
-
-
-def _arrays(trials: list[Trial]) -> dict[str, Any]:
-    """The trials as columns, to be kept for a run that goes on; no capacity is NaN."""
-    columns = {one.name: [getattr(trial, one.name) for trial in trials] for one in fields(Trial)}
-    return {name: np.array(column, float if name == "capacity" else None) for name, column in columns.items()}
-
-
-def _trials(columns: Mapping[str, Any]) -> list[Trial]:
-    rows = zip(*(columns[one.name].tolist() for one in fields(Trial)), strict=True)
-    made = [Trial(*row) for row in rows]
-    return [replace(trial, capacity=None) if np.isnan(trial.capacity or 0) else trial for trial in made]
 
 
 def _folds(targets: Array, rng: np.random.Generator) -> NDArray[np.int64]:
