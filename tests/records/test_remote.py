@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 pytest.importorskip("fsspec")
@@ -104,6 +106,44 @@ def test_over_http_from_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert chosen[0] == chosen[1]
 
 
+def test_over_s3_from_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pool, target and the place of the run in buckets of a server that speaks S3, kept in memory on this machine."""
+    pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in (("ENDPOINT_URL", f"http://{host}:{port}"), ("ACCESS_KEY_ID", "any"),
+                        ("SECRET_ACCESS_KEY", "any"), ("DEFAULT_REGION", "us-east-1")):  # fmt: skip
+        monkeypatch.setenv(f"AWS_{name}", value)
+    parts = _parts(tmp_path)
+    target = write_jsonl(tmp_path / "target.jsonl", [{"text": text} for text in texts(5, seed=1)])
+    try:
+        system = fsspec.filesystem("s3", skip_instance_cache=True)
+        system.mkdir("bucket")
+        for path in (*parts, target):
+            system.put_file(str(path), f"bucket/data/{path.name}")
+        given = ("select", "--pool", "s3://bucket/data/part-*.jsonl", "--target", "s3://bucket/data/target.jsonl")
+        done = command(*given, "--size", 20, "--out", "s3://bucket/runs/one")
+        assert done.returncode == 0, done.stderr
+        taken = command(*given, "--size", 20, "--out", "s3://bucket/runs/one")
+        missing = command("select", "--pool", "s3://none/a.jsonl", "--target", target, "--size", 2, "--out", "never")
+        system.invalidate_cache()
+        written = sorted(Path(name).name for name in system.ls("bucket/runs/one"))
+        chosen, table = (system.cat_file(f"bucket/runs/one/{name}") for name in ("selected.jsonl", "selection.parquet"))
+    finally:
+        server.stop()
+    assert written == ["report.html", "run.json", "selected.jsonl", "selection.parquet"]
+    assert taken.returncode == 2 and "holds a run already" in taken.stderr
+    assert missing.returncode == 2 and len(missing.stderr.splitlines()) == 1 and "s3://none/a.jsonl" in missing.stderr
+    here = command("select", "--pool", *parts, "--target", target, "--size", 20, "--out", tmp_path / "here")
+    assert here.returncode == 0, here.stderr
+    assert (tmp_path / "here" / "selected.jsonl").read_bytes() == chosen
+    mine, theirs = pq.read_table(tmp_path / "here" / "selection.parquet"), pq.read_table(pa.BufferReader(table))
+    differing = [name for name in mine.column_names if mine[name] != theirs[name]]
+    assert differing == ["shard"]  # which says where each record was
+    assert theirs["shard"].to_pylist()[0].startswith("s3://bucket/data/part-")
+
+
 def test_what_is_wrong_is_said(memory: Any) -> None:
     for address, why in [
         ("memory://nothing.jsonl", "memory://nothing.jsonl: no such file"),
@@ -112,9 +152,9 @@ def test_what_is_wrong_is_said(memory: Any) -> None:
     ]:
         with pytest.raises(InputError, match=why.replace("*", r"\*")):
             tsds.select(address, ["a text"], size=1)
-    if find_spec("s3fs") is None:
-        with pytest.raises(InputError, match="pip install s3fs"):
-            tsds.select("s3://bucket/pool.jsonl", ["a text"], size=1)
+    if find_spec("gcsfs") is None:
+        with pytest.raises(InputError, match="pip install gcsfs"):
+            tsds.select("gs://bucket/pool.jsonl", ["a text"], size=1)
 
 
 def test_a_transfer_cut_short_leaves_nothing(memory: Any) -> None:

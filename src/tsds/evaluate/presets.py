@@ -114,7 +114,7 @@ def rate_of(model: str, tuning: str) -> float:
 
 def check_extra() -> None:
     """Raise MissingExtra if a package of the extra is not installed."""
-    for package in ("torch", "transformers", "peft"):
+    for package in ("torch", "transformers", "peft", "sklearn"):
         need(package, "tsds evaluate", "evaluate")
 
 
