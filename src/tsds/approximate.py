@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Block
 from tsds.embeddings.scan import Metric, Progress
-from tsds.embeddings.vectors import Block, Vectors
+from tsds.embeddings.vectors import Vectors
 from tsds.engines import Engine
 from tsds.index import Index
 from tsds.neighbors import NeighborSearch

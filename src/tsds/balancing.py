@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array
 from tsds.neighbors import NeighborSearch
 from tsds.transport.balanced import BalancedPlan, TooLittleRoom, balanced_plan
 from tsds.transport.path import numbered
-from tsds.transport.rows import Array
 from tsds.weights import KnownWeights, Weigh
 
 #: Entries of all lists together that fit in memory with the solver's work on them.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.distances import Array, from_squares, unit_rows
+from tsds.arrays import Array
+from tsds.distances import from_squares, unit_rows
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Vectors
 from tsds.neighbors import NeighborSearch

@@ -15,8 +15,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from tsds.arrays import Rows
 from tsds.checkpoint import LEAST_ROWS, Checkpoint
-from tsds.embeddings.vectors import Rows
 from tsds.engines import Engine
 from tsds.errors import InputError
 from tsds.leakage import Guard, digests

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Rows
 from tsds.census import BATCH, Census, by_file
 from tsds.embeddings.encoders import Gathers, make_encoder
 from tsds.embeddings.encoders.gathering import Gathered, merged
 from tsds.embeddings.encoders.protocol import Setting
-from tsds.embeddings.vectors import Rows, Vectors
+from tsds.embeddings.vectors import Vectors
 from tsds.engines import Engine, Span
 from tsds.errors import RunError
 from tsds.records import Part, Pool, Shorter, atomic_file

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array, Block
 from tsds.embeddings.scan import Metric
-from tsds.embeddings.vectors import Block
 
-Array = NDArray[np.float64]
 #: Differences that stay in a core's cache.
 _CACHE_BYTES = 1 << 20
 

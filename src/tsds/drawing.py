@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array
 from tsds.budget import Size
 from tsds.methods import Answer
 from tsds.sampling import Counts, Sampling, inclusion_probabilities, systematic, within_tokens
 from tsds.shares import Massed, choose
-from tsds.transport.rows import Array
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,11 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
+from tsds.arrays import Rows
 from tsds.distances import unit_rows
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.store import Space
-from tsds.embeddings.vectors import Rows, Vectors
+from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.memory import BASE_BYTES, check_allowed
 from tsds.records import atomic_file, user_cache

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array
 from tsds.bandwidth import Bandwidth
 from tsds.census import Census, kept_census, take_census
 from tsds.corpus import texts_of
@@ -26,7 +27,6 @@ from tsds.neighbors import check_widths
 from tsds.records import FOUND, Pool, array_files, is_vectors, not_here
 from tsds.settings import Settings
 from tsds.stages import Stages
-from tsds.transport.rows import Array
 
 
 @dataclass(frozen=True)

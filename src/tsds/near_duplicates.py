@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array, Rows
 from tsds.distances import from_squares, product_squares, unit_rows
 from tsds.embeddings.scan import Metric
-from tsds.embeddings.vectors import Rows, Vectors
+from tsds.embeddings.vectors import Vectors
 from tsds.neighbors import knn
-from tsds.transport.rows import Array
 
 _BLOCK = 512
 

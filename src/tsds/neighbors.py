@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.distances import Array, from_squares, norm_bound, pair_squares, rounding_bound, unit_rows
+from tsds.arrays import Array, Block
+from tsds.distances import from_squares, norm_bound, pair_squares, rounding_bound, unit_rows
 from tsds.embeddings.scan import Metric, Progress
-from tsds.embeddings.vectors import Block, Vectors
+from tsds.embeddings.vectors import Vectors
 from tsds.engines import Engine, LocalEngine, Span
 from tsds.errors import InputError
 from tsds.memory import block_bytes

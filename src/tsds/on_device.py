@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Rows
 from tsds.distances import unit_rows
 from tsds.embeddings.scan import Metric
-from tsds.embeddings.vectors import Rows, Vectors
+from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:

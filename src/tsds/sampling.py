@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.transport.rows import Array
+from tsds.arrays import Array
 
 Sampling = Literal["systematic", "top", "multinomial", "shares"]
 Counts = NDArray[np.int64]

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array, Rows
 from tsds.bandwidth import Bandwidth, from_candidates
 from tsds.budget import Size
 from tsds.checkpoint import Checkpoint
 from tsds.drawing import Drawn, draw
-from tsds.embeddings.vectors import Rows
 from tsds.errors import BudgetError, InputError
 from tsds.inputs import Inputs, prepare
 from tsds.methods import Answer, Method, Problem, method_named
@@ -34,7 +34,6 @@ from tsds.strength import Strength
 from tsds.surroundings import Surroundings, survey
 from tsds.target_weights import shared_by_density
 from tsds.transport import RegularizationPath
-from tsds.transport.rows import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

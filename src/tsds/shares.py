@@ -18,10 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.embeddings.vectors import Rows
+from tsds.arrays import Array, Rows
 from tsds.sampling import Counts, Sampling, inclusion_probabilities, multinomial, systematic, top
 from tsds.transport.network import cheapest_flow
-from tsds.transport.rows import Array
 
 
 @dataclass(frozen=True)

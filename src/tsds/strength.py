@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array
 from tsds.errors import InputError
 from tsds.neighbors import NeighborSearch, spared
 from tsds.transport import Plan, RegularizationPath, penalty_from_alpha, solve
 from tsds.transport.path import numbered
 from tsds.transport.penalty import DEFAULT_SCALE
-from tsds.transport.rows import Array
 from tsds.weights import KnownWeights, Weigh
 
 #: Entries of all lists together beyond which the lists would fill the memory.

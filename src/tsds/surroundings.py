@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from tsds.arrays import Array, Block, Rows
 from tsds.density import euclidean_bandwidth
-from tsds.distances import Array, from_squares, norm_bound, pair_squares, rounding_bound, unit_rows
+from tsds.distances import from_squares, norm_bound, pair_squares, rounding_bound, unit_rows
 from tsds.embeddings.scan import Metric
-from tsds.embeddings.vectors import Block, Rows, Vectors
+from tsds.embeddings.vectors import Vectors
 from tsds.parallel import map_ordered
 
 #: Records of the pool, candidates and targets that are given a place in the plane.

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from tsds.arrays import Array
 from tsds.density import kernel_weight
 from tsds.distances import unit_rows
 from tsds.embeddings.scan import Metric
 from tsds.inputs import Targets
-from tsds.transport.rows import Array
 
 _AT_ONCE = 1 << 24  # pairs
 

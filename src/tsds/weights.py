@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.transport.rows import Array
+from tsds.arrays import Array
 
 Weigh = Callable[[NDArray[np.int64]], Array]  # rows of the pool to their weights copies / rho
 

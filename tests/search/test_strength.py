@@ -7,12 +7,12 @@ import pytest
 
 from tests.search.data import clustered
 from tests.truth import brute_force
+from tsds.arrays import Array
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.neighbors import NeighborSearch
 from tsds.strength import Strength, find_plan
 from tsds.transport import RegularizationPath, solve
-from tsds.transport.rows import Array
 
 POOL, TARGETS = clustered(1500, 16), clustered(25, 16, seed=4)
 MU = np.random.default_rng(0).dirichlet(np.ones(25))

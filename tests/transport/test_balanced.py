@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.truth.linear_program import balanced_optimum
+from tsds.arrays import Array
 from tsds.transport.balanced import balanced_plan
-
-Array = NDArray[np.float64]
 
 
 def _problem(seed: int) -> tuple[Array, Array, float, float | None, Array]:

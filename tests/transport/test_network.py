@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
+from tsds.arrays import Array
 from tsds.transport.flow import optimal_flow
 from tsds.transport.network import cheapest_flow
-
-Array = NDArray[np.float64]
 
 
 def _optimum(row: Array, column: Array, cost: Array, supply: Array, capacity: Array, outside: float | None) -> float:

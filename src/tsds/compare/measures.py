@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array, Rows
 from tsds.distances import unit_rows
 from tsds.embeddings.scan import Metric
-from tsds.embeddings.vectors import Rows, Vectors
+from tsds.embeddings.vectors import Vectors
 from tsds.methods.auto import held_out_cost
 from tsds.neighbors import NeighborSearch
-from tsds.transport.rows import Array
 
 #: Chosen records between which transport is measured, at most; a sample of them where there are more.
 MOST_CHOSEN = 2000

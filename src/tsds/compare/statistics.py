@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsds.transport.rows import Array
+from tsds.arrays import Array
 
 #: 97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom.
 _T95 = (

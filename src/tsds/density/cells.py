@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Block, Rows
 from tsds.density.kernel import euclidean_bandwidth
 from tsds.distances import norm_bound, rounding_bound, unit_rows
 from tsds.embeddings.scan import Metric
-from tsds.embeddings.vectors import Block, Rows, Vectors
+from tsds.embeddings.vectors import Vectors
 from tsds.parallel import map_ordered
 
 Single = NDArray[np.float32]

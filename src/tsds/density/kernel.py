@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsds.distances import Array, from_squares
+from tsds.arrays import Array
+from tsds.distances import from_squares
 from tsds.embeddings.scan import Metric
 
 

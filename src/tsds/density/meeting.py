@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array, Block, Rows
 from tsds.density.cells import Cells, Single, augmented, close, grouped
 from tsds.density.kernel import kernel_weight
-from tsds.distances import Array, pair_squares, unit_rows
-from tsds.embeddings.vectors import Block, Rows, Vectors
+from tsds.distances import pair_squares, unit_rows
+from tsds.embeddings.vectors import Vectors
 from tsds.engines import Span
 from tsds.parallel import map_ordered
 

@@ -24,12 +24,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array, Rows
 from tsds.density.cells import PREFIX, Cells, Single, augmented, close, grouped
 from tsds.density.kernel import kernel_weight
 from tsds.density.meeting import BLOCK_BYTES, NONE, PART_ROWS, Asked, Found, Kept, meet
-from tsds.distances import Array, norm_bound, pair_squares, unit_rows
+from tsds.distances import norm_bound, pair_squares, unit_rows
 from tsds.embeddings.scan import Metric, Progress
-from tsds.embeddings.vectors import Rows, Vectors
+from tsds.embeddings.vectors import Vectors
 from tsds.engines import Engine, LocalEngine
 
 #: Shares of the bandwidth tried as margin, the exact one first.

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Rows
 from tsds.embeddings.encoders import Report
 from tsds.embeddings.shards import Entry, Keys
-from tsds.embeddings.vectors import Rows
 from tsds.records.dialogue import turns_of
 
 

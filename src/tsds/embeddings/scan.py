@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.embeddings.vectors import Block, Rows, Vectors
+from tsds.arrays import Block, Rows
+from tsds.embeddings.vectors import Vectors
 from tsds.engines import Engine, LocalEngine, Span
 from tsds.errors import InputError
 from tsds.parallel import map_ordered

@@ -15,7 +15,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from tsds.embeddings.vectors import Block, NpyShard
+from tsds.arrays import Block
+from tsds.embeddings.vectors import NpyShard
 from tsds.errors import InputError
 from tsds.records import atomic_file
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.suggestions import nearest_name
 
-Array = NDArray[np.float64]
-Rows = NDArray[np.float32]
+Float32Rows = NDArray[np.float32]
 _BLOCK_BYTES = 64 << 20
 #: Directions of the pool whose spread is less than this share of the widest are noise, and not blown up.
 _FLOOR = 1e-3
@@ -37,15 +37,15 @@ class Affine:
     centre: Array
     matrix: Array
 
-    def __call__(self, rows: NDArray[Any]) -> Rows:
+    def __call__(self, rows: NDArray[Any]) -> Float32Rows:
         """[n, d] to [n, k]."""
         return np.asarray((rows.astype(np.float64) - self.centre) @ self.matrix, dtype=np.float32)
 
 
-Step = Callable[[NDArray[Any]], Rows]
+Step = Callable[[NDArray[Any]], Float32Rows]
 
 
-def unit(rows: NDArray[Any]) -> Rows:
+def unit(rows: NDArray[Any]) -> Float32Rows:
     """Rows of unit norm; zero rows stay."""
     wide = rows.astype(np.float64)
     norms = np.linalg.norm(wide, axis=1, keepdims=True)
@@ -145,7 +145,7 @@ class Learned:
 
     steps: tuple[Step, ...] = ()
 
-    def __call__(self, rows: NDArray[Any]) -> Rows:
+    def __call__(self, rows: NDArray[Any]) -> Float32Rows:
         """[n, d] to [n, k]."""
         for step in self.steps:
             rows = step(rows)

@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tsds.arrays import Block, Rows
 from tsds.embeddings.columns import ColumnShard, column_of
 from tsds.embeddings.gradient_stores import bergson_store, trak_file
 from tsds.errors import InputError
-
-Rows = NDArray[np.int64]
-Block = NDArray[Any]  # float16, float32 or float64, as stored
 
 _COPIED_BYTES = 64 << 20
 _FLOATS = (np.float16, np.float32, np.float64)

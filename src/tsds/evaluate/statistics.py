@@ -8,8 +8,8 @@ from itertools import product
 
 import numpy as np
 
+from tsds.arrays import Array
 from tsds.compare.statistics import Interval
-from tsds.transport.rows import Array
 
 __all__ = ["Interval", "Paired", "Record", "bootstrap", "record_of"]
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array, Rows
 from tsds.balancing import find_balanced
 from tsds.distances import from_squares, product_squares, unit_rows
-from tsds.embeddings.vectors import Rows
 from tsds.methods.balanced import balanced_answer, default_neighbors, solve
 from tsds.methods.kde import KernelWeights
 from tsds.methods.kept import trial_columns, trials_of
@@ -29,7 +29,6 @@ from tsds.sampling import Sampling
 from tsds.shares import Edges, Massed, choose
 from tsds.transport.balanced import TooLittleRoom
 from tsds.transport.between import transport_cost_between
-from tsds.transport.rows import Array
 
 #: Strengths tried, times the default one, and samplings (docs/comparison.md).
 FACTORS = (1.0, 1 / 3, 3.0)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from tsds.arrays import Array, Rows
 from tsds.density import DensitySearch, kernel_density
-from tsds.embeddings.vectors import Rows
 from tsds.methods.problem import Answer, DensityNote, Problem, answer
 from tsds.strength import find_plan
-from tsds.transport.rows import Array
 
 
 def select(problem: Problem) -> Answer:

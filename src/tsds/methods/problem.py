@@ -9,15 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array, Rows
 from tsds.embeddings.scan import Metric
-from tsds.embeddings.vectors import Rows, Vectors
+from tsds.embeddings.vectors import Vectors
 from tsds.neighbors import NeighborSearch
 from tsds.sampling import Sampling
 from tsds.shares import Edges
 from tsds.stages import Stages
 from tsds.strength import Strength
 from tsds.transport import Plan, RegularizationPath
-from tsds.transport.rows import Array
 
 
 class Texts(Protocol):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Rows
 from tsds.errors import InputError
 from tsds.records.fields import Candidate
 
-Rows = NDArray[np.int64]
 Outcome = Candidate | InputError | None  # of reading a record: usable, unusable, or without text
 _PROBLEMS_KEPT = 5
 

@@ -14,8 +14,9 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tsds.arrays import Rows
 from tsds.errors import InputError
-from tsds.records.batches import Rows, Tally, TextBatch, text_batch
+from tsds.records.batches import Tally, TextBatch, text_batch
 from tsds.records.blocks import Picked, Record
 from tsds.records.duplicates import IdHashes, id_hash
 from tsds.records.fields import Candidate, Fields

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tsds.arrays import Rows
 from tsds.errors import InputError
-from tsds.records.batches import Outcome, Rows
+from tsds.records.batches import Outcome
 from tsds.records.blocks import Block, Parsed
 from tsds.records.fields import Fields
 from tsds.records.shards import Shard

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tsds.embeddings.vectors import Rows
+from tsds.arrays import Rows
 from tsds.report.data import SHOWN, spread_over_targets
 from tsds.report.island import island
 from tsds.report.page_facts import ChosenFact, Explorer, HeldOut, NearFact, PoolMap, Stop, TargetPlaces, TargetRow

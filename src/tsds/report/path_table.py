@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tsds.embeddings.vectors import Rows
+from tsds.arrays import Array, Rows
 from tsds.selection import Selection
-from tsds.transport.rows import Array
 
 
 def walk(selection: Selection, points: int) -> Iterator[tuple[dict[str, Any], Rows, Array]]:

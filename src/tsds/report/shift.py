@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tsds.embeddings.vectors import Rows
+from tsds.arrays import Rows
 from tsds.report.page_facts import Cluster, FieldShift, Histogram, Lengths, Share, TaskFact
 from tsds.report.shown import Shown, name
 from tsds.selection import Selection

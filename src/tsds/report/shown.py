@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tsds.embeddings.vectors import Rows
+from tsds.arrays import Rows
 from tsds.records import Pool
 from tsds.records.text import parts_of
 from tsds.report.page_facts import RecordFact, Turn

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tsds.arrays import Array
 from tsds.transport.flow import NO_FLOW, optimal_flow
 from tsds.transport.path import numbered
-from tsds.transport.rows import Array, check_rows, target_masses
+from tsds.transport.rows import check_rows, target_masses
 
 
 class TooLittleRoom(ValueError):

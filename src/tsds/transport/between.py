@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tsds.arrays import Array
 from tsds.transport.network import cheapest_flow
-from tsds.transport.rows import Array, target_masses
+from tsds.transport.rows import target_masses
 
 
 def transport_cost_between(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.transport.rows import Array
+from tsds.arrays import Array
 
 #: Edges of a row that are in doubt at first: those that its supply ends in, a twentieth of it to either side, and the
 #: nearest few. How many a row may add in a round, and after how many rounds that

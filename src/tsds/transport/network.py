@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.transport.rows import Array
+from tsds.arrays import Array
 
 #: The whole mass, and the range of costs, in integers. Together with the number of nodes they stay below 2^63.
 _MASS, _RANGE = 1 << 40, 1 << 24

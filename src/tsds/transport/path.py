@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tsds.arrays import Array
 from tsds.transport.penalty import DEFAULT_SCALE, alpha_from_penalty, penalty_from_alpha
-from tsds.transport.rows import Array, PenaltyCurve, check_rows, penalty_curve, row_mass, target_masses
+from tsds.transport.rows import PenaltyCurve, check_rows, penalty_curve, row_mass, target_masses
 
 
 def numbered(indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

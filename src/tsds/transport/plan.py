@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tsds.arrays import Array
 from tsds.transport.penalty import DEFAULT_SCALE, penalty_from_alpha
-from tsds.transport.rows import Array, PenaltyCurve, check_rows, penalty_curve, row_mass, target_masses
+from tsds.transport.rows import PenaltyCurve, check_rows, penalty_curve, row_mass, target_masses
 from tsds.transport.total_variation import total_variation_is_certified, total_variation_mass
 
 Regularizer = Literal["kde", "uniform", "tv"]

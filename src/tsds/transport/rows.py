@@ -12,9 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from tsds.arrays import Array
 
 
 def target_masses(m: int, target_weights: Array | None = None) -> Array:

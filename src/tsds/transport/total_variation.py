@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsds.transport.rows import Array
+from tsds.arrays import Array
 
 
 def total_variation_mass(distances: Array, weights: Array, penalty: float, mu: Array, total_weight: float) -> Array:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array, Rows
 from tsds.distances import from_squares, unit_rows
-from tsds.embeddings.vectors import Rows
 from tsds.methods.problem import Answer, Problem
-from tsds.transport.rows import Array
 
 _AT_ONCE = 1 << 22  # pairs
 

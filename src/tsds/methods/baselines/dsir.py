@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from tsds.arrays import Array
 from tsds.embeddings.encoders.ngrams import Counts, blocks, count_ngrams
 from tsds.errors import InputError
 from tsds.methods.baselines.chosen import answer_of, best
 from tsds.methods.problem import Answer, Problem
-from tsds.transport.rows import Array
 
 _BITS = 13
 _SMOOTHING = 1e-8  # as published: keeps a bucket that one side lacks from an infinite weight

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsds.embeddings.vectors import Rows
+from tsds.arrays import Rows
 from tsds.methods.baselines.chosen import answer_of
 from tsds.methods.problem import Answer, Problem
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array
 from tsds.distances import product_squares, unit_rows
 from tsds.methods.baselines.chosen import answer_of
 from tsds.methods.problem import Answer, Problem
-from tsds.transport.rows import Array
 
 Single = NDArray[np.float32]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tsds.embeddings.vectors import Rows
+from tsds.arrays import Rows
 from tsds.methods.baselines.chosen import answer_of
 from tsds.methods.problem import Answer, Problem
 
