@@ -72,7 +72,10 @@ def test_tokens_are_equal_and_pairs_are_paired(tmp_path: Path) -> None:
     assert written["primary"] == "score" and len(written["tables"]) == 2
     assert written["records"][0]["against"] == "random"
     page = (tmp_path / "out" / "evaluate.md").read_text()
-    assert "### near, 10%, equal tokens, 2 seeds" in page and "### Over all" in page
+    assert "### near, 10%, equal tokens, 2 seeds" in page
+    assert [line for line in page.splitlines() if "Over all" in line] == [
+        "### Over all: F1", "### Over all: masked loss"
+    ]  # fmt: skip
     assert f"| auto | {np.mean(list(scores[0].values())):.4f} [" in page
     assert f" {gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]" in page.replace("**", "")
     table = pq.read_table(tmp_path / "out" / "evaluate.parquet").to_pydict()

@@ -12,11 +12,12 @@ _FACTS = ("passes", "leaks", "select_seconds", "train_seconds")
 
 
 def markdown(found: Outcome) -> str:
-    """A table for each target, size, condition and equality, and one over all of them."""
+    """A table for each target, size, condition and equality, and over all of them one for each of two measures."""
     parts = [_table(found, table) for table in found.tables]
-    records = found.records()
-    if len(found.tables) > 1 and records:
-        parts.append(_over_all(found, records))
+    for measure in (found.primary, found.second) if len(found.tables) > 1 else ():
+        records = found.records(measure) if measure else []
+        if measure and records:
+            parts.append(_over_all(found, measure, records))
     return "\n".join(parts)
 
 
@@ -49,15 +50,16 @@ def _gap(pair: Paired, *, lower: bool) -> str:
     return text if pair.verdict(lower=lower) == "tie" else f"**{text}**"
 
 
-def _over_all(found: Outcome, records: Iterable[dict[str, object]]) -> str:
+def _over_all(found: Outcome, measure: str, records: Iterable[dict[str, object]]) -> str:
     rows = [
         [f"{one['method']}", f"{one['against']}", f"{one['condition']}, equal {one['equal']}",
          f"{one['mean']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]",
          f"{one['wins']} / {one['ties']} / {one['losses']}"]
         for one in records
     ]  # fmt: skip
-    head = f"{found.measures[found.primary].head}, difference"
-    return f"### Over all\n\n{_lines(['method', 'against', 'where', head, 'wins / ties / losses'], rows)}"
+    head = f"{found.measures[measure].head}, difference"
+    table = _lines(["method", "against", "where", head, "wins / ties / losses"], rows)
+    return f"### Over all: {found.measures[measure].head}\n\n{table}"
 
 
 def _lines(heads: list[str], rows: list[list[str]]) -> str:

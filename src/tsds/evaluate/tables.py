@@ -84,32 +84,48 @@ class Outcome:
         return next(iter(self.measures))
 
     @property
+    def second(self) -> str | None:
+        """The measure that comes next after the primary one."""
+        return next((name for name in list(self.measures)[1:]), None)
+
+    @property
     def lower(self) -> bool:
-        """Whether less of it is better."""
-        return bool(self.measures[self.primary].lower)
+        """Whether less of the primary measure is better."""
+        return self.less(self.primary)
 
-    def paired(self, table: Table, method: str, reference: str) -> Paired | None:
-        """A method less a reference, on the same seeds."""
-        return Paired.of(table.of(method, self.primary), table.of(reference, self.primary), lower=self.lower)
+    def less(self, measure: str) -> bool:
+        """Whether less of a measure is better."""
+        return bool(self.measures[measure].lower)
 
-    def records(self) -> list[dict[str, Any]]:
-        """Every method against every reference over all targets and sizes, by condition and equality."""
-        rows = []
+    def paired(self, table: Table, method: str, reference: str, measure: str | None = None) -> Paired | None:
+        """A method less a reference, on the same seeds; of the primary measure if none is named."""
+        name = measure or self.primary
+        return Paired.of(table.of(method, name), table.of(reference, name), lower=self.less(name))
+
+    def records(self, measure: str | None = None) -> list[dict[str, Any]]:
+        """Every method against every reference over all targets and sizes, by condition and equality.
+
+        Args:
+          measure: the primary one if None.
+        """
+        name, rows = measure or self.primary, []
         for condition, equal in sorted(
             {(t.condition, t.equal) for t in self.tables}, key=lambda x: (x[0] != "plain", x)
         ):
             some = [t for t in self.tables if (t.condition, t.equal) == (condition, equal)]
             for reference in REFERENCES:
                 for method in self.methods:
-                    pairs = [(t, p) for t in some if method != reference and (p := self.paired(t, method, reference))]
+                    pairs = [
+                        (t, p) for t in some if method != reference and (p := self.paired(t, method, reference, name))
+                    ]
                     if not pairs:
                         continue
                     gaps = [
-                        np.array([t.of(method, self.primary)[s] - value for s, value in
-                                  t.of(reference, self.primary).items() if s in t.of(method, self.primary)])
+                        np.array([t.of(method, name)[s] - value for s, value in
+                                  t.of(reference, name).items() if s in t.of(method, name)])
                         for t, _ in pairs
                     ]  # fmt: skip
-                    verdicts = [p.verdict(lower=self.lower) for _, p in pairs]
+                    verdicts = [p.verdict(lower=self.less(name)) for _, p in pairs]
                     found = asdict(record_of(gaps, verdicts))
                     rows.append(
                         {"method": method, "against": reference, "condition": condition, "equal": equal, **found}
