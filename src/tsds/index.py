@@ -44,6 +44,11 @@ def default_folder() -> Path:
     return user_cache("index", "TSDS_INDEX")
 
 
+def folder_of_store(store: Path) -> Path:
+    """Where the indexes of a store go that were not asked to go elsewhere: they move with it."""
+    return store / "index"
+
+
 @dataclass(frozen=True)
 class Index:
     """An index on disk.
@@ -108,9 +113,12 @@ def find_index(folder: Path, vectors: Vectors, metric: Metric, kind: Kind, diges
     own = _read(folder, _name(vectors, metric, kind, digest))
     if own is not None:
         return own
-    spaces = {path.parent.name if path is not None else "" for path, _, _ in vectors.files()}
-    whole = _read(folder, _space_name(spaces.pop(), metric, kind)) if len(spaces) == 1 else None
-    return whole if whole is not None and whole.rows_in(vectors) is not None else None
+    spaces = {path.parent if path is not None else Path() for path, _, _ in vectors.files()}
+    if len(spaces) > 1:
+        return None
+    space = spaces.pop()
+    found = (_read(place, _space_name(space.name, metric, kind)) for place in (folder, folder_of_store(space.parent)))
+    return next((one for one in found if one is not None and one.rows_in(vectors) is not None), None)
 
 
 def build_index(

@@ -9,7 +9,7 @@ from typing import Any
 from tsds.embeddings.store import Store
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
-from tsds.index import Index, Kind, default_folder, index_of_space
+from tsds.index import Index, Kind, default_folder, folder_of_store, index_of_space
 from tsds.inputs import prepare
 from tsds.records import Pool, array_files, is_vectors
 from tsds.searching import index_of, working
@@ -55,7 +55,7 @@ def index_store(
         with working(settings, listener) as stages:
             with stages.stage("build the index", sum(entry.rows for entry in space.entries())) as advance:
                 index = index_of_space(
-                    folder or default_folder(), space, settings.metric, kind,
+                    folder or folder_of_store(store), space, settings.metric, kind,
                     memory=stages.engine.memory, seed=settings.seed, advance=advance,
                 )  # fmt: skip
             found.append(_facts(index, space.encoder, stages))

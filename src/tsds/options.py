@@ -58,7 +58,9 @@ Workers = Annotated[int | None, Option("--workers", help="Cores to work on.", sh
 Memory = Annotated[str | None, Option("--memory", help="Of each process: 4G, 500M.", show_default="what there is")]
 Search = Annotated[str, Option("--search", help="Of the neighbours: exact, by an index (ivf, hnsw), or auto.")]
 Index = Annotated[Path | None, Option("--index", help="Folder of indexes.", show_default="the user's cache")]
-IndexOut = Annotated[Path | None, Option("--out", help="Folder of indexes.", show_default="the user's cache")]
+IndexOut = Annotated[
+    Path | None, Option("--out", help="Folder of indexes.", show_default="the user's cache; of a store, in it")
+]
 Kind = Annotated[str, Option("--kind", help="ivf, or hnsw: slower to build, quicker for short lists.")]
 Store = Annotated[
     Path | None,

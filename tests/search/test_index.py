@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -178,13 +179,22 @@ def test_the_index_of_a_store_serves_the_pools_in_it(store: tuple[Path, Path, Pa
         out = tmp_path / search
         done = command(
             "select", "--pool", pool, "--target", target, "--size", "5%", "--out", out, "--store", folder,
-            "--search", search, "--index", tmp_path / "index",
+            "--search", search, "--index", tmp_path / "index", "--overwrite",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return {"run": orjson.loads((out / "run.json").read_bytes()), "rows": (out / "selected.jsonl").read_bytes()}
 
     found, exact = selected("ivf"), selected("exact")
     assert names(tmp_path / "index") == before  # found, not built
+    shutil.rmtree(tmp_path / "index")
+    inside = command("index", folder, "--json")
+    assert inside.returncode == 0, inside.stderr
+    assert Path(orjson.loads(inside.stdout)["indexes"][0]["index"]).parent == folder / "index"
+    again = selected("ivf")
+    assert not (tmp_path / "index").exists() and again["rows"] == found["rows"]  # found in the store
+    listed = command("store", "ls", folder, "--json")
+    assert len(orjson.loads(listed.stdout)["spaces"]) == 1 and command("store", "gc", folder).returncode == 0
+    assert len(names(folder / "index")) == 2
     assert found["run"]["certificate"]["recall"] > 0.98
     same = set(found["rows"].splitlines()) & set(exact["rows"].splitlines())
     assert len(same) > 0.9 * 150
