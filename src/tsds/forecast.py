@@ -20,7 +20,6 @@ from tsds.embeddings.lookup import text_keys
 from tsds.embeddings.store import Store, default_store
 from tsds.embeddings.vectors import Vectors
 from tsds.encoding import duration
-from tsds.inputs import task_sources
 from tsds.memory import selection_bytes
 from tsds.methods import method_named
 from tsds.methods.auto import FACTORS, FOLDS, LEAST_TARGETS, MOST_TARGETS, SAMPLINGS
@@ -28,6 +27,7 @@ from tsds.records import Pool, array_files, is_store, is_vectors
 from tsds.searching import expected_seconds, flops
 from tsds.settings import Settings
 from tsds.strength import Strength
+from tsds.targets import task_sources
 
 #: Records looked at, and those of them that are encoded.
 _LOOK, _ENCODE, _ENCODE_SLOW, _WARM = 4096, 1024, 200, 8

@@ -24,7 +24,7 @@ import orjson
 from tsds.arrays import Rows
 from tsds.distances import unit_rows
 from tsds.embeddings.scan import Metric
-from tsds.embeddings.store import Space
+from tsds.embeddings.space import Space
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.memory import BASE_BYTES, check_allowed

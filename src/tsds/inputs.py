@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.arrays import Array
 from tsds.bandwidth import Bandwidth
 from tsds.census import Census, kept_census, take_census
 from tsds.corpus import texts_of
@@ -27,6 +26,7 @@ from tsds.neighbors import check_widths
 from tsds.records import FOUND, Pool, array_files, is_vectors, not_here
 from tsds.settings import Settings
 from tsds.stages import Stages
+from tsds.targets import Targets, targets_of, task_sources, weights_given
 
 
 @dataclass(frozen=True)
@@ -48,30 +48,6 @@ class Candidates:
     records: Pool | None
     names: list[str]
     digest: str = ""
-
-
-@dataclass(frozen=True)
-class Targets:
-    """The targets: vectors and masses.
-
-    Attributes:
-      vectors: [m, d].
-      mu: [m], masses, summing to one.
-      task: [m], index into `tasks`.
-      tasks: their names; one empty name if there is but one task without a name.
-      sources: one for each task: its records (None for an array) and the positions in it of its rows.
-      census: counts over all tasks.
-      tokens: [m], their lengths; ones for arrays.
-    """
-
-    vectors: Array
-    mu: Array
-    task: NDArray[np.int64]
-    tasks: list[str]
-    sources: list[tuple[Pool | None, NDArray[np.int64]]]
-    census: dict[str, int]
-    names: list[str]
-    tokens: NDArray[np.int64]
 
 
 @dataclass
@@ -155,17 +131,6 @@ def _fetch(source: Any, stages: Stages) -> None:
                 file.fetch(advance)
 
 
-def task_sources(target: Any, settings: Settings) -> dict[str, Any]:
-    """The target as tasks by name; a single task without a name has the empty one."""
-    tasks = dict(target) if isinstance(target, Mapping) else {"": target}
-    for name in settings.task_weights:
-        if name not in tasks:
-            raise InputError(f"--task-weights names {name!r}, which is no task", remedy="tasks: " + ", ".join(tasks))
-    if not tasks:
-        raise InputError("no target is given", remedy="give some examples of the task")
-    return tasks
-
-
 def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
     vectors = Vectors.of(_arrays(pool), "pool")
     wanted = {name: Vectors.of(_arrays(source), name or "target") for name, source in tasks.items()}
@@ -189,7 +154,7 @@ def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: S
     weights = [np.ones(len(x)) for x in found]
     counts = {"read": sum(map(len, found)), "used": sum(map(len, found)), "empty": 0, "bad": 0}
     names, ones = _names(list(tasks.values()), "target"), np.ones(sum(map(len, found)), np.int64)
-    targets = _targets(list(tasks), found, weights, sources, counts, names, ones, settings)
+    targets = targets_of(list(tasks), found, weights, sources, counts, names, ones, settings)
     return Inputs(candidates, targets, _given_name(settings), scratch=scratch)
 
 
@@ -202,7 +167,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
             (texts for task, one in zip(wanted, chosen, strict=True) for texts in texts_of(task, one)),
             overlapping=False,
         )
-        weights = [_weights(task, one, settings) for task, one in zip(wanted, chosen, strict=True)]
+        weights = [weights_given(task, one, settings) for task, one in zip(wanted, chosen, strict=True)]
         exclude = None
         if settings.exclude is not None:
             unseen = Pool.open(settings.exclude, text=FOUND, role="exclude")
@@ -246,7 +211,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
     shards = [shard.name for task in wanted for shard in task.shards]
     tokens = np.concatenate([one.tokens for one in chosen])
     wide = [x.astype(np.float64) for x in given]
-    targets = _targets(list(tasks), wide, weights, sources, counts, shards, tokens, settings)
+    targets = targets_of(list(tasks), wide, weights, sources, counts, shards, tokens, settings)
     return Inputs(candidates, targets, encoder_name, bandwidth, scratch, notes)
 
 
@@ -313,46 +278,6 @@ def _target_vectors(source: Any, tasks: list[str], chosen: list[Census]) -> list
     else:
         raise InputError("several tasks need embeddings for each", remedy="--target-embeddings NAME=FILE")
     return [part.take(np.arange(len(part))) for part in parts]
-
-
-def _weights(task: Pool, census: Census, settings: Settings) -> Array:
-    if settings.weight_field is None:
-        return np.ones(len(census))
-    weights = np.empty(len(census))
-    for i, record in enumerate(task.records(census.rows)):
-        value = record.get(settings.weight_field) if isinstance(record, dict) else None
-        try:
-            weights[i] = float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            weights[i] = np.nan
-        if not 0 <= weights[i] < np.inf:
-            raise InputError(
-                f"field {settings.weight_field!r} is {value!r}", path=task.role, row=int(census.rows[i]),
-                remedy="a weight is a number, not negative",
-            )  # fmt: skip
-    return weights
-
-
-def _targets(
-    tasks: list[str],
-    vectors: list[NDArray[Any]],
-    weights: list[Array],
-    sources: list[tuple[Pool | None, NDArray[np.int64]]],
-    counts: dict[str, int],
-    names: list[str],
-    tokens: NDArray[np.int64],
-    settings: Settings,
-) -> Targets:
-    """Weights within a task, times the task's share: equal shares unless --task-weights says otherwise."""
-    share = np.array([settings.task_weights.get(name, 0.0 if settings.task_weights else 1.0) for name in tasks])
-    if not share.sum() > 0:
-        raise InputError("the tasks' weights sum to zero", remedy="give at least one task a positive weight")
-    for name, one in zip(tasks, weights, strict=True):
-        if not one.sum() > 0:
-            raise InputError(f"the weights of {name or 'the target'} sum to zero", remedy="see --weight-field")
-    mu = np.concatenate([one / one.sum() * part for one, part in zip(weights, share / share.sum(), strict=True)])
-    task = np.repeat(np.arange(len(tasks)), [len(one) for one in weights])
-    return Targets(np.concatenate(vectors), mu, task, tasks, sources, counts, names, tokens)
 
 
 def _arrays(source: Any) -> Any:

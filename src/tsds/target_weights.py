@@ -10,7 +10,7 @@ from tsds.arrays import Array
 from tsds.density import kernel_weight
 from tsds.distances import unit_rows
 from tsds.embeddings.scan import Metric
-from tsds.inputs import Targets
+from tsds.targets import Targets
 
 _AT_ONCE = 1 << 24  # pairs
 

@@ -19,10 +19,11 @@ import tsds
 from tests.command.run import COMMAND, write_jsonl
 from tests.command.run import tsds as command
 from tests.embeddings import slow
-from tsds.embeddings import store as module
+from tsds.embeddings import space as module
 from tsds.embeddings.encoders import Setting, make_encoder
 from tsds.embeddings.shards import quantized
-from tsds.embeddings.store import Store, Stored
+from tsds.embeddings.space import Stored
+from tsds.embeddings.store import Store
 from tsds.errors import InputError, RunError
 from tsds.records import Dialogue, Turn
 
