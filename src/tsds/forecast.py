@@ -51,8 +51,8 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
         seconds: dict[str, float] = {"check the vectors": n * dim * 4 / 1.5e9}
         disk = 0.0
     else:
-        n, exact, read, encode, dim = _records(pool, settings)
-        m = sum(_records(one, settings, encode=False)[0] for one in tasks.values())
+        n, exact, read, encode, dim = _records(pool, "pool", settings)
+        m = sum(_records(one, name or "target", settings, encode=False)[0] for name, one in tasks.items())
         seconds = {"read the pool": read * n}
         disk = 0.0
         if settings.embeddings is None:
@@ -94,9 +94,9 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _records(source: Any, settings: Settings, *, encode: bool = True) -> tuple[int, bool, float, float, int]:
+def _records(source: Any, role: str, settings: Settings, *, encode: bool = True) -> tuple[int, bool, float, float, int]:
     """Records, whether that is their exact number, seconds to read one and to encode one, dimensions."""
-    pool = Pool.open(source, text=settings.text, on_error=settings.on_error)
+    pool = Pool.open(source, text=settings.text, on_error=settings.on_error, role=role)
     began = time.perf_counter()
     first = next(iter(pool.batches(_LOOK)))
     read = (time.perf_counter() - began) / len(first)

@@ -81,6 +81,9 @@ CASES: dict[str, tuple[Case, str]] = {
     "missing file": (lambda d: _args(d, pool=d / "none.jsonl"), r"none\.jsonl: no such file"),
     "empty pool": (lambda d: _args(d, pool=_raw(d, "e.jsonl", b"")), r"e\.jsonl: the pool holds no usable record"),
     "empty target": (lambda d: _args(d, target=_raw(d, "e.jsonl", b"\n")), r"e\.jsonl: the target holds no usable"),
+    "empty target of a dry run": (
+        lambda d: [*_args(d, target=_raw(d, "e.jsonl", b"\n")), "--dry-run"], r"e\.jsonl: the target holds no usable"
+    ),
     "malformed JSON": (lambda d: _args(d, pool=_raw(d, "m.jsonl", GOOD + b"{oops}\n")), r"m\.jsonl, line 3: "),
     "missing field": (lambda d: _args(d, "--text-field", "body"), r"(pool|target)\.jsonl, line 1: .*body"),
     "no text found": (lambda d: _args(d, pool=_raw(d, "u.jsonl", b'{"x": 1}\n')), r"u\.jsonl, line 1: .*text"),
