@@ -64,7 +64,7 @@ class Pretraining:
         """F1 comes first, but the masked loss for a model whose head is new.
 
         Such a model has learned to predict masked tokens from little text and at the cost of what it knew, so that its
-        F1 falls with any training, in-domain too (docs/results.md): it tells no selection from another.
+        F1 hardly moves, in-domain texts or not (docs/results.md): it tells no selection from another.
         """
         if not self._model.new_head:
             return MEASURES
