@@ -20,7 +20,7 @@ from tests.search.data import clustered, cut
 from tsds import census, corpus, encoding, neighbors
 from tsds.checkpoint import Checkpoint
 from tsds.density import search as density_search
-from tsds.embeddings import scan, store
+from tsds.embeddings import scan, space
 from tsds.engines import Span
 from tsds.errors import InputError
 from tsds.selection import run
@@ -156,7 +156,7 @@ def test_a_node_that_is_lost_takes_no_result_with_it(connected: Any) -> None:
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_texts_are_encoded_by_the_workers(stored: bool, connected: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(store, "_SHARD_ROWS", 300)
+    monkeypatch.setattr(space, "_SHARD_ROWS", 300)
     monkeypatch.setattr(corpus, "PART_ROWS", 300)
     for module in (census, encoding):
         monkeypatch.setattr(module, "LEAST_ROWS", 1)
