@@ -45,10 +45,10 @@ def settings_of(given: dict[str, Any]) -> Any:
     names = {one.name for one in fields(Settings)}
     chosen = {name: value for name, value in given.items() if name in names}
     chosen["bandwidth"] = _bandwidth(given["bandwidth"])
-    chosen["task_weights"] = _task_weights(given["task_weights"])
+    chosen["task_weights"] = _task_weights(given.get("task_weights"))
     for name in ("exclude", "embeddings"):
-        chosen[name] = paths_of(given[name]) if given[name] else None
-    chosen["target_embeddings"] = tasks_of(given["target_embeddings"]) if given["target_embeddings"] else None
+        chosen[name] = paths_of(given[name]) if given.get(name) else None
+    chosen["target_embeddings"] = tasks_of(given["target_embeddings"]) if given.get("target_embeddings") else None
     return Settings(**chosen)
 
 

@@ -89,19 +89,17 @@ class Index:
         except RuntimeError as error:
             raise InputError("is no whole index", path=self.path, remedy="remove it: it is built again") from error
 
-    def rows_in(self, pool: Vectors) -> Rows | None:
-        """Which row of a pool each row of this index is, [rows], -1 where it is none; None if it lacks one of them."""
-        if not self.shards:
-            return np.arange(self.rows)
+    def holds(self, pool: Vectors) -> bool:
+        """Whether all shards of a pool are among those of the store that it is of."""
+        return {*_shards(pool)} <= {*self.shards}
+
+    def rows_in(self, pool: Vectors) -> Rows:
+        """Which row of a pool that it holds each row of a store's index is, [rows], -1 where it is none."""
         ends = np.cumsum([rows for _, rows in self.shards]).tolist()
-        mine = {name: (end - rows, rows) for (name, rows), end in zip(self.shards, ends, strict=True)}
-        shift = []
-        for path, start, rows in pool.files():
-            there, as_many = mine.get(path.name if path is not None else "", (0, -1))
-            if rows != as_many:
-                return None
-            shift.append((start, there - start))
-        first, moved = np.array(shift).T
+        begins = {name: end - rows for (name, rows), end in zip(self.shards, ends, strict=True)}
+        starts = [start for _, start, _ in pool.files()]
+        moves = [begins[name] - start for (name, _), start in zip(_shards(pool), starts, strict=True)]
+        first, moved = np.array(starts), np.array(moves)
         stored = pool.stored_rows()
         out = np.full(self.rows, -1, np.int64)
         out[stored + moved[np.searchsorted(first, stored, side="right") - 1]] = np.arange(len(stored))
@@ -118,7 +116,7 @@ def find_index(folder: Path, vectors: Vectors, metric: Metric, kind: Kind, diges
         return None
     space = spaces.pop()
     found = (_read(place, _space_name(space.name, metric, kind)) for place in (folder, folder_of_store(space.parent)))
-    return next((one for one in found if one is not None and one.rows_in(vectors) is not None), None)
+    return next((one for one in found if one is not None and one.holds(vectors)), None)
 
 
 def build_index(
@@ -159,7 +157,7 @@ def index_of_space(
       InputError: if the index does not fit the memory allowed.
     """
     vectors, name = space.whole(), _space_name(space.folder.name, metric, kind)
-    shards = tuple((path.name if path is not None else "", rows) for path, _, rows in vectors.files())
+    shards = _shards(vectors)
     there = _read(folder, name)
     if there is not None and there.shards == shards:
         return there
@@ -194,6 +192,11 @@ def _build(wanted: Index, vectors: Vectors, memory: int | None, seed: int, advan
     with atomic_file(index.folder / f"{index.name}.json") as file:
         file.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return index
+
+
+def _shards(vectors: Vectors) -> tuple[tuple[str, int], ...]:
+    """The name of each shard's file, empty in memory, and its rows."""
+    return tuple((path.name if path is not None else "", rows) for path, _, rows in vectors.files())
 
 
 def _read(folder: Path, name: str) -> Index | None:

@@ -92,8 +92,7 @@ def index(
         flag = "--transform" if transform else "--store"
         raise InputError(f"{flag} is for a pool, and a store is given", remedy=f"tsds index POOL {flag} ...")
     given["encoder"] = encoder or "hash"
-    nothing = dict.fromkeys(("task_weights", "exclude", "embeddings", "target_embeddings"))
-    settings = settings_of(given | nothing | {"size": 1, "bandwidth": "0"})
+    settings = settings_of(given | {"size": 1, "bandwidth": "0"})
     screen = Screen(json=json, quiet=quiet)
     with screen.progress() as listener:
         if of_store:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,13 +36,19 @@ def bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TSDS_BASES", str(tmp_path / "bases"))
 
 
-def test_a_classifier_learns_labels_and_not_chance(tmp_path: Path) -> None:
-    model = MaskedModel(small.masked(tmp_path / "m"), "cpu")
+def two_topics(model: MaskedModel) -> tuple[Any, Any, Any]:
+    """Sentences as tokens, which of two topics each is of, and labels that are chance."""
     rng = random.Random(1)
     topics = [rng.choice(["sea", "sky"]) for _ in range(160)]
     tokens = model.tokens([small.sentence(rng, topic) for topic in topics], 40)
     truth = np.array([topic == "sea" for topic in topics], np.int64)
     chance = np.random.default_rng(0).permutation(truth)
+    return tokens, truth, chance
+
+
+def test_a_classifier_learns_labels_and_not_chance(tmp_path: Path) -> None:
+    model = MaskedModel(small.masked(tmp_path / "m"), "cpu")
+    tokens, truth, chance = two_topics(model)
     scores = {}
     for name, labels in (("labels", truth), ("chance", chance)):
         classifier = Classifier(model.module.base_model, 2, "cpu", 0)
@@ -58,11 +65,7 @@ def test_a_probe_reads_what_is_there_and_changes_nothing(tmp_path: Path) -> None
     model = MaskedModel(small.masked(tmp_path / "m"), "cpu")
     encoder = model.module.base_model
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
-    rng = random.Random(1)
-    topics = [rng.choice(["sea", "sky"]) for _ in range(160)]
-    tokens = model.tokens([small.sentence(rng, topic) for topic in topics], 40)
-    truth = np.array([topic == "sea" for topic in topics], np.int64)
-    chance = np.random.default_rng(0).permutation(truth)
+    tokens, truth, chance = two_topics(model)
     said = {}
     for name, labels in (("labels", truth), ("chance", chance)):
         probe = Probe(encoder, "cpu")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Rows
 from tsds.errors import InputError
+from tsds.evaluate.stream import Step, by_length
 from tsds.evaluate.training import Batch, padded_rows, rising_then_falling, train
 from tsds.stages import Advance
 from tsds.suggestions import nearest_name
@@ -94,16 +96,18 @@ class Classifier:
         import torch
 
         out = np.zeros(len(tokens), np.int64)
-        order = np.argsort([-len(row) for row in tokens], kind="stable")
         self.module.eval()
-        start = 0
         with torch.no_grad():
-            while start < len(order):
-                some = order[start : start + max(1, padded // len(tokens[order[start]]))]
-                ids, mask = padded_rows([tokens[i] for i in some], fill)
+            for some, ids, mask in read_by_length(tokens, fill, padded):
                 out[some] = self.scores(ids, mask).argmax(dim=1).cpu().numpy()
-                start += len(some)
         return out
+
+
+def read_by_length(tokens: Sequence[Rows], fill: int, padded: int) -> Iterator[tuple[Rows, Rows, Rows]]:
+    """Texts of like length together, at most so many tokens with padding: which, their tokens, which are no padding."""
+    lengths = np.array([len(row) for row in tokens], np.int64)
+    for some in by_length(Step(np.arange(len(tokens)), lengths), padded):
+        yield some, *padded_rows([tokens[i] for i in some], fill)
 
 
 def mean_states(encoder: Any, ids: NDArray[np.int64], mask: NDArray[np.int64], device: str) -> Any:

@@ -14,9 +14,9 @@ _FACTS = ("passes", "leaks", "select_seconds", "train_seconds")
 def markdown(found: Outcome) -> str:
     """A table for each target, size, condition and equality, and over all of them one for each of two measures."""
     parts = [_table(found, table) for table in found.tables]
-    for measure in (found.primary, found.second) if len(found.tables) > 1 else ():
-        records = found.records(measure) if measure else []
-        if measure and records:
+    for measure in list(found.measures)[:2] if len(found.tables) > 1 else ():
+        records = found.records(measure)
+        if records:
             parts.append(_over_all(found, measure, records))
     return "\n".join(parts)
 

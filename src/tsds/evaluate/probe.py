@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.evaluate.classifier import mean_states
-from tsds.evaluate.training import padded_rows
+from tsds.evaluate.classifier import mean_states, read_by_length
 
 #: Inverse strength of the regularization, on states of unit variance.
 _C = 0.03
@@ -51,17 +50,9 @@ class Probe:
         """The mean state of each text, [n, width]; texts of like length are read together."""
         import torch
 
-        order = np.argsort([-len(row) for row in tokens], kind="stable")
-        out: NDArray[np.float64] | None = None
+        out = np.zeros((len(tokens), int(self._encoder.config.hidden_size)))
         self._encoder.eval()
-        start = 0
         with torch.no_grad():
-            while start < len(order):
-                some = order[start : start + max(1, padded // len(tokens[order[start]]))]
-                found = mean_states(self._encoder, *padded_rows([tokens[i] for i in some], fill), self._device)
-                if out is None:
-                    out = np.zeros((len(tokens), found.shape[1]))
-                out[some] = found.double().cpu().numpy()
-                start += len(some)
-        assert out is not None, "there is a text"
+            for some, ids, mask in read_by_length(tokens, fill, padded):
+                out[some] = mean_states(self._encoder, ids, mask, self._device).double().cpu().numpy()
         return out

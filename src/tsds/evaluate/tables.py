@@ -84,11 +84,6 @@ class Outcome:
         return next(iter(self.measures))
 
     @property
-    def second(self) -> str | None:
-        """The measure that comes next after the primary one."""
-        return next((name for name in list(self.measures)[1:]), None)
-
-    @property
     def lower(self) -> bool:
         """Whether less of the primary measure is better."""
         return self.less(self.primary)
