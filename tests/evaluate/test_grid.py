@@ -172,7 +172,10 @@ def test_a_killed_grid_goes_on(tmp_path: Path) -> None:
     for name in ("loss", "exact_match", "tokens"):
         values = [pq.read_table(p / "evaluate.parquet").to_pydict()[name] for p in (out, tmp_path / "whole")]
         assert values[0] == values[1]
-    loss = [whole.tables[0].interval(name, "loss") for name in ("auto", "none")]
+    table = whole.tables[0]
+    lengths = {name: table.of("auto", name)[0] for name in ("reply_tokens", "test_reply_tokens", "text_tokens")}
+    assert lengths["reply_tokens"] == lengths["test_reply_tokens"] < lengths["text_tokens"]  # all answers are alike
+    loss = [table.interval(name, "loss") for name in ("auto", "none")]
     assert loss[0] is not None and loss[1] is not None and loss[0].mean < loss[1].mean
 
 

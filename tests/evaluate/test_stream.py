@@ -35,6 +35,13 @@ def test_a_diet_of_tokens_is_the_same_for_short_and_long_texts() -> None:
         facts = facts_of_steps(steps_of(diet, lengths, training, 0), lengths, diet)
         assert (facts["tokens"], facts["steps"]) == (640, 10)
         assert facts["passes"] == pytest.approx(640 / lengths.sum())
+        assert facts["text_tokens"] == lengths[0]
+
+
+def test_the_mean_length_of_a_diet_counts_what_is_chosen_twice_twice() -> None:
+    lengths, diet = np.array([10, 40]), Diet(["", ""], np.array([2, 1]), tokens=None)
+    steps = steps_of(diet, lengths, Training(epochs=1, rate=1e-3, step_tokens=64, longest=100), 0)
+    assert facts_of_steps(steps, lengths, diet)["text_tokens"] == 20
 
 
 def test_batches_hold_each_text_once_and_bound_the_padding() -> None:

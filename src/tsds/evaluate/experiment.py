@@ -119,14 +119,16 @@ def steps_of(diet: Diet, lengths: NDArray[np.int64], training: Training, seed: i
 
 
 def facts_of_steps(steps: Sequence[Step], lengths: NDArray[np.int64], diet: Diet) -> dict[str, float]:
-    """What a model was trained on: tokens, steps, different texts, and how often each went by."""
+    """What a model was trained on: tokens, steps, different texts, how often each went by, and how long they are."""
     tokens = sum(step.total for step in steps)
+    held = (lengths * diet.counts).sum()
     seen = np.unique(np.concatenate([step.texts for step in steps]))
     return {
         "tokens": float(tokens),
         "steps": float(len(steps)),
         "distinct": float(len(seen)),
-        "passes": tokens / float((lengths * diet.counts).sum()),
+        "passes": tokens / float(held),
+        "text_tokens": float(held / diet.counts.sum()),
     }
 
 

@@ -133,10 +133,13 @@ class Instruction:
             model, diet, _lengths(rendered), lambda _, step: model.batches(rendered, step, self.training.padded),
             self.training, seed,
         )  # fmt: skip
+        if diet is not None:
+            values["reply_tokens"] = float(np.average([one.completion.sum() for one in rendered], weights=diet.counts))
         began = time.perf_counter()
         examples, tests = self._target(target)
         total, count = model.answer_loss(tests, self.training.padded)
         values["loss"], values["answer_tokens"] = total / max(count, 1), float(count)
+        values["test_reply_tokens"] = count / len(tests)
         if self._generated:
             asked = examples[: self._generated]
             said = model.answers(tests[: len(asked)], self._words)

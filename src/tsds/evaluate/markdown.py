@@ -8,7 +8,7 @@ from tsds.evaluate.settings import REFERENCES
 from tsds.evaluate.statistics import Paired
 from tsds.evaluate.tables import FACTS, Outcome, Table
 
-_FACTS = ("passes", "leaks", "select_seconds", "train_seconds")
+_FACTS = ("passes", "text_tokens", "reply_tokens", "test_reply_tokens", "leaks", "select_seconds", "train_seconds")
 
 
 def markdown(found: Outcome) -> str:
