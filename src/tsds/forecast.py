@@ -68,8 +68,8 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
     method = method_named(settings.method)
     if method.weighs:
         seconds["density"] = 0.5 * seconds["search"] + n * dim * 128 / flops(dim)
-    if settings.method == "auto" and m >= LEAST_TARGETS:
-        trials = FOLDS * (len(FACTORS) * len(SAMPLINGS) + 1)  # and one with repeats, mostly
+    if settings.method in ("auto", "auto-repeats") and m >= LEAST_TARGETS:
+        trials = FOLDS * (len(FACTORS) * len(SAMPLINGS) + (settings.method == "auto-repeats"))
         seconds["try settings on held-out targets"] = _TRIAL_SECONDS * trials * min(m, MOST_TARGETS) * size
     memory = selection_bytes(n, m * k) + min(_BLOCK_BYTES, n * dim * 4) * 2
     memory += _ENCODER_BYTES if disk else 0

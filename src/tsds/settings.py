@@ -117,7 +117,8 @@ class Settings:
         for name, value in fixed.items():
             if getattr(self, name) not in (value, _DEFAULTS[name]):
                 flag = "--" + name.replace("_", "-")
-                raise InputError(f"method {self.method} has {flag} {value}", remedy=f"leave out {flag}")
+                what = f"finds {flag} itself" if value is None else f"has {flag} {value}"
+                raise InputError(f"method {self.method} {what}", remedy=f"leave out {flag}")
         return replace(self, **fixed)
 
     def _in_range(self, name: str, fine: bool, wanted: str) -> None:

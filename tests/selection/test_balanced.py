@@ -59,8 +59,8 @@ def test_auto_is_at_least_as_near_to_new_targets_as_taking_turns() -> None:
 def test_auto_says_what_it_tried() -> None:
     found = tsds.select(POOL, TARGETS, size=80)
     trials = found.answer.trials
-    distinct = [trial for trial in trials if trial.capacity is None]
-    assert len(distinct) == 6 < len(trials) and sum(trial.chosen for trial in trials) == 1
+    assert len(trials) == 6 and all(trial.capacity is None for trial in trials)
+    assert sum(trial.chosen for trial in trials) == 1
     taken = next(trial for trial in trials if trial.chosen)
     assert found.answer.neighbors == taken.neighbors and found.drawn.sampling == taken.sampling
     asked = tsds.select(POOL, TARGETS, size=80, sampling="systematic")
@@ -94,18 +94,22 @@ def test_repeats_are_taken_while_each_is_clearly_better() -> None:
     assert chosen({2: 0.05}, noise=0.2) == [(None, True), (None, False), (40.0, False)]  # within the error
 
 
-def test_where_few_candidates_serve_auto_repeats_them_unless_told_not_to() -> None:
+def test_where_few_candidates_serve_they_are_repeated_only_if_that_is_asked_for() -> None:
     """Fifteen candidates near the targets and the rest far away, forty wanted."""
     rng = np.random.default_rng(5)
     here = rng.standard_normal(32) * 3
     near = (here + rng.standard_normal((15, 32))).astype(np.float32)
     targets = (here + rng.standard_normal((50, 32))).astype(np.float32)
     pool = np.concatenate([near, POOL])
-    found = tsds.select(pool, targets, size=40)
+    found = tsds.select(pool, targets, size=40, method="auto-repeats")
     assert found.counts.sum() == 40 and found.indices.max() < len(near) and 2 <= found.counts.max() <= 8
     assert "up to" in found.answer.why and found.answer.capacity in (20.0, 10.0, 5.0)
-    told = tsds.select(pool, targets, size=40, sampling="shares")
-    assert len(told.indices) == 40 and all(trial.capacity is None for trial in told.answer.trials)
+    told = tsds.select(pool, targets, size=40, method="auto-repeats", sampling="shares")
+    plain = tsds.select(pool, targets, size=40)
+    for distinct in (told, plain):
+        assert len(distinct.indices) == 40 and all(trial.capacity is None for trial in distinct.answer.trials)
+    with pytest.raises(tsds.InputError, match=r"auto-repeats finds --capacity itself \(leave out --capacity\)"):
+        tsds.select(pool, targets, size=40, method="auto-repeats", capacity=20)
 
 
 def test_shares_serve_a_small_part_of_the_task_too() -> None:

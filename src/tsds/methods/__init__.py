@@ -36,7 +36,7 @@ class Method:
       weighs: whether it uses the density, and with it a bandwidth.
       sampling: where the user asks for none.
       room: from the size and the number of targets, how many candidates a target it will list; 0 if it can't tell.
-      fixed: settings that are part of the method; to ask for another value is an error.
+      fixed: settings that are part of the method, None for those it finds itself; to ask for another value is an error.
     """
 
     line: str
@@ -54,6 +54,14 @@ METHODS: dict[str, Method] = {
         True,
         "shares",
         auto.room,
+    ),
+    "auto-repeats": Method(
+        "auto that lets good candidates count up to eight times, where that is nearer to held-out targets",
+        auto.select_repeating,
+        True,
+        "shares",
+        auto.room,
+        fixed=dict.fromkeys(("alpha", "neighbors", "effective_size", "capacity")),
     ),
     "balanced": Method(
         "optimal transport in which no candidate counts for more than one example, so that hubs collect nothing",

@@ -8,7 +8,7 @@ weighed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,8 +34,8 @@ from tsds.transport.between import transport_cost_between
 FACTORS = (1.0, 1 / 3, 3.0)
 SAMPLINGS: tuple[Sampling, ...] = ("shares", "top")
 FOLDS = 5
-#: How often a candidate may count at most, tried last and one after the other; and by how much, as a share of the cost,
-#: that must be better than distinct examples, or fewer repeats, to be taken.
+#: Of auto-repeats: how often a candidate may count at most, tried last and one after the other; and by how much, as a
+#: share of the cost, that must be better than distinct examples, or fewer repeats, to be taken.
 REPEATS, LEAST_GAIN = (2, 4, 8), 0.01
 #: Fewer targets are not split; more are not needed to choose; and so many chosen records are measured.
 LEAST_TARGETS, MOST_TARGETS, MOST_CHOSEN = 10, 300, 1000
@@ -47,14 +47,27 @@ def room(size: int, targets: int) -> int:
 
 
 def select(problem: Problem) -> Answer:
-    """A balanced plan with the settings that serve held-out targets best."""
+    """A balanced plan of distinct candidates with the settings that serve held-out targets best.
+
+    A good candidate twice would often be nearer to the held-out targets than a poor one beside it. A model learns less
+    from it (docs/results.md), so that is left to `select_repeating`.
+    """
+    return _select(problem, ())
+
+
+def select_repeating(problem: Problem) -> Answer:
+    """The same; then good candidates count several times where that is clearly nearer to held-out targets."""
+    return _select(problem, REPEATS)
+
+
+def _select(problem: Problem, repeats: Sequence[int]) -> Answer:
     weights = KernelWeights.of(problem)
     s, sampling, capacity = default_neighbors(problem.size, len(problem.mu)), None, None
     trials: list[Trial] = []
     why = f"a twentieth of the size: {len(problem.mu)} targets are too few to hold some out"
     if len(problem.mu) >= LEAST_TARGETS:
         with problem.stages.stage("try settings on held-out targets", len(problem.pool)):
-            trials = try_settings(problem, weights)
+            trials = try_settings(problem, weights, repeats)
         why = "the pool leaves no choice"
     if trials:
         best = next(trial for trial in trials if trial.chosen)
@@ -67,17 +80,23 @@ def select(problem: Problem) -> Answer:
 
 
 def _gain(trials: list[Trial], repeats: float) -> str:
-    """Why good candidates count more than once, and how to have it otherwise."""
+    """Why good candidates count more than once."""
     best = next(trial for trial in trials if trial.chosen)
     distinct = min(trial.cost for trial in trials if trial.capacity is None)
     return (
         f"the best lets good candidates count up to {repeats:g} times, {1 - best.cost / distinct:.1%} nearer than "
-        "distinct ones (--sampling shares)"
+        "distinct ones"
     )
 
 
-def try_settings(problem: Problem, weights: KernelWeights) -> list[Trial]:
-    """Every setting with its cost on held-out targets, the one to take marked; none if the pool lacks room."""
+def try_settings(problem: Problem, weights: KernelWeights, repeats: Sequence[int]) -> list[Trial]:
+    """Every setting with its cost on held-out targets, the one to take marked; none if the pool lacks room.
+
+    Args:
+      problem: with the targets to be split.
+      weights: of candidates, as far as they are known; more are learned.
+      repeats: how often a candidate may count, to be tried one after the other.
+    """
     rng = np.random.default_rng([problem.seed, 2])
     m = len(problem.mu)
     used = np.sort(rng.choice(m, min(m, MOST_TARGETS), replace=False))
@@ -92,41 +111,43 @@ def try_settings(problem: Problem, weights: KernelWeights) -> list[Trial]:
 
     def tried() -> dict[str, Any]:
         known = _Known.of(problem, weights)
-        return trial_columns(_tried(problem, known, search, mu, fold, default, samplings))
+        return trial_columns(_tried(problem, known, search, mu, fold, default, samplings, repeats))
 
     return trials_of(problem.stages.kept("trials", len(problem.pool), tried))
 
 
 def _tried(
     problem: Problem, known: _Known, search: NeighborSearch, mu: Array, fold: NDArray[np.int64], default: float,
-    samplings: tuple[Sampling, ...],
+    samplings: tuple[Sampling, ...], repeats: Sequence[int],
 ) -> list[Trial]:  # fmt: skip
     """The settings tried, one after the other."""
     settings = [(default * factor, sampling) for factor in FACTORS for sampling in samplings]
     asked = [(f, default * factor, 1, samplings) for f in range(FOLDS) for factor in FACTORS]
 
     def one(item: tuple[int, float, int, tuple[Sampling, ...]]) -> list[float]:
-        f, s, repeats, drawn = item
+        f, s, times, drawn = item
         seen, held = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
-        return _fold_costs(problem, known, search, mu, seen, held, s, problem.size / repeats, drawn)
+        return _fold_costs(problem, known, search, mu, seen, held, s, problem.size / times, drawn)
 
     first = one(asked[0])
     if not np.isfinite(first).any():
         return []
     costs = np.array([first, *map_ordered(one, asked[1:])]).reshape(FOLDS, len(settings))
     trials = choose_trial(settings, costs, default)
-    if problem.sampling is None:
+    if repeats and problem.sampling is None:
         taken = next(t for t, trial in enumerate(trials) if trial.chosen)
         s = settings[taken][0]
 
-        def repeated(repeats: int) -> Array:
-            return np.array(list(map_ordered(one, [(f, s, repeats, ("shares",)) for f in range(FOLDS)])))[:, 0]
+        def repeated(times: int) -> Array:
+            return np.array(list(map_ordered(one, [(f, s, times, ("shares",)) for f in range(FOLDS)])))[:, 0]
 
-        trials = choose_repeats(trials, costs[:, taken], repeated, problem.size)
+        trials = choose_repeats(trials, costs[:, taken], repeated, problem.size, repeats)
     return trials
 
 
-def choose_repeats(trials: list[Trial], costs: Array, repeated: Callable[[int], Array], size: int) -> list[Trial]:
+def choose_repeats(
+    trials: list[Trial], costs: Array, repeated: Callable[[int], Array], size: int, repeats: Sequence[int] = REPEATS
+) -> list[Trial]:
     """The trials with those of repeats: taken while each is clearly better than the last.
 
     Args:
@@ -134,16 +155,17 @@ def choose_repeats(trials: list[Trial], costs: Array, repeated: Callable[[int], 
       costs: [folds], of the chosen one.
       repeated: how often a candidate may count to costs, [folds].
       size: examples wanted.
+      repeats: to be tried, in this order.
     """
     s = next(trial.neighbors for trial in trials if trial.chosen)
-    for repeats in REPEATS:
-        found = repeated(repeats)
+    for times in repeats:
+        found = repeated(times)
         gain = costs - found
         error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if np.isfinite(gain).all() else np.inf
         better = bool(gain.mean() > max(error, LEAST_GAIN * costs.mean()))
         if better:
             trials = [replace(trial, chosen=False) for trial in trials]
-        trials = [*trials, Trial(s, "shares", float(found.mean()), error, better, size / repeats)]
+        trials = [*trials, Trial(s, "shares", float(found.mean()), error, better, size / times)]
         if not better:
             break
         costs = found
