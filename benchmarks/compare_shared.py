@@ -118,15 +118,8 @@ def table(args: argparse.Namespace) -> None:
             mean = {name: found.interval(name, "cost").mean for name in names}
             verdicts = []
             for gaps, without in zip(ahead, ((*OURS, *REPEATING), OURS), strict=True):
-                others = [name for name in names if name not in without]
-                if not others:
-                    verdicts.append("")
-                    continue
-                baseline = min(others, key=lambda name: mean[name])
-                gap: Interval = found.behind("auto", baseline)
-                gaps.append(gap.mean)
-                verdict = "ahead" if gap.mean < -gap.error else "level" if gap.mean <= gap.error else "behind"
-                verdicts.append(f"{verdict}: {gap.mean:+.4f} ± {gap.error:.4f} to {baseline}")
+                others = {name: mean[name] for name in names if name not in without}
+                verdicts.append(against_best(found, others, gaps) if others else "")
             least = min(mean.values())
             numbers = [
                 f"**{mean[n]:.4f}**" if mean.get(n) == least else f"{mean[n]:.4f}" if n in mean else "-"
@@ -136,6 +129,15 @@ def table(args: argparse.Namespace) -> None:
             print(f"| {target}, {size} | {count} | " + " | ".join([*numbers, *verdicts]) + " |")
     means = [f"{np.mean(gaps):+.4f}" if gaps else "none" for gaps in ahead]
     print(f"\nauto less the best of each row, mean: {means[0]} of different records, {means[1]} of all")
+
+
+def against_best(found: Comparison, others: dict[str, float], gaps: list[float]) -> str:
+    """auto against the best of others, in words; by how much it is behind is added to `gaps`."""
+    baseline = min(others, key=lambda name: others[name])
+    gap: Interval = found.behind("auto", baseline)
+    gaps.append(gap.mean)
+    verdict = "ahead" if gap.mean < -gap.error else "level" if gap.mean <= gap.error else "behind"
+    return f"{verdict}: {gap.mean:+.4f} ± {gap.error:.4f} to {baseline}"
 
 
 def main() -> None:

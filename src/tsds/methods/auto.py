@@ -8,7 +8,7 @@ weighed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,22 +52,22 @@ def select(problem: Problem) -> Answer:
     A good candidate twice would often be nearer to the held-out targets than a poor one beside it. A model learns less
     from it (docs/results.md), so that is left to `select_repeating`.
     """
-    return _select(problem, ())
+    return _select(problem, repeating=False)
 
 
 def select_repeating(problem: Problem) -> Answer:
     """The same; then good candidates count several times where that is clearly nearer to held-out targets."""
-    return _select(problem, REPEATS)
+    return _select(problem, repeating=True)
 
 
-def _select(problem: Problem, repeats: Sequence[int]) -> Answer:
+def _select(problem: Problem, *, repeating: bool) -> Answer:
     weights = KernelWeights.of(problem)
     s, sampling, capacity = default_neighbors(problem.size, len(problem.mu)), None, None
     trials: list[Trial] = []
     why = f"a twentieth of the size: {len(problem.mu)} targets are too few to hold some out"
     if len(problem.mu) >= LEAST_TARGETS:
         with problem.stages.stage("try settings on held-out targets", len(problem.pool)):
-            trials = try_settings(problem, weights, repeats)
+            trials = try_settings(problem, weights, repeating)
         why = "the pool leaves no choice"
     if trials:
         best = next(trial for trial in trials if trial.chosen)
@@ -89,13 +89,13 @@ def _gain(trials: list[Trial], repeats: float) -> str:
     )
 
 
-def try_settings(problem: Problem, weights: KernelWeights, repeats: Sequence[int]) -> list[Trial]:
+def try_settings(problem: Problem, weights: KernelWeights, repeating: bool) -> list[Trial]:
     """Every setting with its cost on held-out targets, the one to take marked; none if the pool lacks room.
 
     Args:
       problem: with the targets to be split.
       weights: of candidates, as far as they are known; more are learned.
-      repeats: how often a candidate may count, to be tried one after the other.
+      repeating: whether it is tried too to let candidates count several times.
     """
     rng = np.random.default_rng([problem.seed, 2])
     m = len(problem.mu)
@@ -111,43 +111,41 @@ def try_settings(problem: Problem, weights: KernelWeights, repeats: Sequence[int
 
     def tried() -> dict[str, Any]:
         known = _Known.of(problem, weights)
-        return trial_columns(_tried(problem, known, search, mu, fold, default, samplings, repeats))
+        return trial_columns(_tried(problem, known, search, mu, fold, default, samplings, repeating))
 
     return trials_of(problem.stages.kept("trials", len(problem.pool), tried))
 
 
 def _tried(
     problem: Problem, known: _Known, search: NeighborSearch, mu: Array, fold: NDArray[np.int64], default: float,
-    samplings: tuple[Sampling, ...], repeats: Sequence[int],
+    samplings: tuple[Sampling, ...], repeating: bool,
 ) -> list[Trial]:  # fmt: skip
     """The settings tried, one after the other."""
     settings = [(default * factor, sampling) for factor in FACTORS for sampling in samplings]
     asked = [(f, default * factor, 1, samplings) for f in range(FOLDS) for factor in FACTORS]
 
     def one(item: tuple[int, float, int, tuple[Sampling, ...]]) -> list[float]:
-        f, s, times, drawn = item
+        f, s, repeats, drawn = item
         seen, held = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
-        return _fold_costs(problem, known, search, mu, seen, held, s, problem.size / times, drawn)
+        return _fold_costs(problem, known, search, mu, seen, held, s, problem.size / repeats, drawn)
 
     first = one(asked[0])
     if not np.isfinite(first).any():
         return []
     costs = np.array([first, *map_ordered(one, asked[1:])]).reshape(FOLDS, len(settings))
     trials = choose_trial(settings, costs, default)
-    if repeats and problem.sampling is None:
+    if repeating and problem.sampling is None:
         taken = next(t for t, trial in enumerate(trials) if trial.chosen)
         s = settings[taken][0]
 
-        def repeated(times: int) -> Array:
-            return np.array(list(map_ordered(one, [(f, s, times, ("shares",)) for f in range(FOLDS)])))[:, 0]
+        def repeated(repeats: int) -> Array:
+            return np.array(list(map_ordered(one, [(f, s, repeats, ("shares",)) for f in range(FOLDS)])))[:, 0]
 
-        trials = choose_repeats(trials, costs[:, taken], repeated, problem.size, repeats)
+        trials = choose_repeats(trials, costs[:, taken], repeated, problem.size)
     return trials
 
 
-def choose_repeats(
-    trials: list[Trial], costs: Array, repeated: Callable[[int], Array], size: int, repeats: Sequence[int] = REPEATS
-) -> list[Trial]:
+def choose_repeats(trials: list[Trial], costs: Array, repeated: Callable[[int], Array], size: int) -> list[Trial]:
     """The trials with those of repeats: taken while each is clearly better than the last.
 
     Args:
@@ -155,17 +153,16 @@ def choose_repeats(
       costs: [folds], of the chosen one.
       repeated: how often a candidate may count to costs, [folds].
       size: examples wanted.
-      repeats: to be tried, in this order.
     """
     s = next(trial.neighbors for trial in trials if trial.chosen)
-    for times in repeats:
-        found = repeated(times)
+    for repeats in REPEATS:
+        found = repeated(repeats)
         gain = costs - found
         error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if np.isfinite(gain).all() else np.inf
         better = bool(gain.mean() > max(error, LEAST_GAIN * costs.mean()))
         if better:
             trials = [replace(trial, chosen=False) for trial in trials]
-        trials = [*trials, Trial(s, "shares", float(found.mean()), error, better, size / times)]
+        trials = [*trials, Trial(s, "shares", float(found.mean()), error, better, size / repeats)]
         if not better:
             break
         costs = found
