@@ -22,7 +22,7 @@ from tsds.embeddings.vectors import Vectors
 from tsds.encoding import duration
 from tsds.memory import selection_bytes
 from tsds.methods import method_named
-from tsds.methods.auto import FACTORS, FOLDS, LEAST_TARGETS, MOST_TARGETS, SAMPLINGS
+from tsds.methods.auto import LEAST_TARGETS, MOST_TARGETS
 from tsds.records import Pool, array_files, is_store, is_vectors
 from tsds.searching import expected_seconds, flops
 from tsds.settings import Settings
@@ -68,9 +68,8 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
     method = method_named(settings.method)
     if method.weighs:
         seconds["density"] = 0.5 * seconds["search"] + n * dim * 128 / flops(dim)
-    if settings.method in ("auto", "auto-repeats") and m >= LEAST_TARGETS:
-        trials = FOLDS * (len(FACTORS) * len(SAMPLINGS) + (settings.method == "auto-repeats"))
-        seconds["try settings on held-out targets"] = _TRIAL_SECONDS * trials * min(m, MOST_TARGETS) * size
+    if method.tried and m >= LEAST_TARGETS:
+        seconds["try settings on held-out targets"] = _TRIAL_SECONDS * method.tried * min(m, MOST_TARGETS) * size
     memory = selection_bytes(n, m * k) + min(_BLOCK_BYTES, n * dim * 4) * 2
     memory += _ENCODER_BYTES if disk else 0
     about = "" if exact else "about "

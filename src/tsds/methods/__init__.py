@@ -36,6 +36,7 @@ class Method:
       weighs: whether it uses the density, and with it a bandwidth.
       sampling: where the user asks for none.
       room: from the size and the number of targets, how many candidates a target it will list; 0 if it can't tell.
+      tried: selections it makes at least to choose its settings, where the targets are enough to hold some out.
       fixed: settings that are part of the method, None for those it finds itself; to ask for another value is an error.
     """
 
@@ -44,6 +45,7 @@ class Method:
     weighs: bool = False
     sampling: Sampling = "systematic"
     room: Callable[[int, int], int] = lambda size, targets: 0
+    tried: int = 0
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -54,6 +56,7 @@ METHODS: dict[str, Method] = {
         True,
         "shares",
         auto.room,
+        auto.TRIED,
     ),
     "auto-repeats": Method(
         "auto that lets good candidates count up to eight times, where that is nearer to held-out targets",
@@ -61,6 +64,7 @@ METHODS: dict[str, Method] = {
         True,
         "shares",
         auto.room,
+        auto.TRIED + auto.FOLDS,
         fixed=dict.fromkeys(("alpha", "neighbors", "effective_size", "capacity")),
     ),
     "balanced": Method(

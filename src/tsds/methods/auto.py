@@ -37,6 +37,8 @@ FOLDS = 5
 #: Of auto-repeats: how often a candidate may count at most, tried last and one after the other; and by how much, as a
 #: share of the cost, that must be better than distinct examples, or fewer repeats, to be taken.
 REPEATS, LEAST_GAIN = (2, 4, 8), 0.01
+#: Selections made to choose among settings; auto-repeats makes as many as there are folds more for each step it tries.
+TRIED = FOLDS * len(FACTORS) * len(SAMPLINGS)
 #: Fewer targets are not split; more are not needed to choose; and so many chosen records are measured.
 LEAST_TARGETS, MOST_TARGETS, MOST_CHOSEN = 10, 300, 1000
 
