@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from tsds.compare.measures import Measure
 from tsds.evaluate.answers import answer_in, exact_match, normal, token_f1
 from tsds.evaluate.classifier import f1
+from tsds.evaluate.markdown import markdown
 from tsds.evaluate.statistics import Paired, bootstrap, record_of
+from tsds.evaluate.tables import Outcome, Table
 
 
 def test_the_bootstrap_by_hand() -> None:
@@ -35,7 +38,21 @@ def test_pairs_are_paired_by_seed() -> None:
 def test_the_record_weighs_groups_the_same() -> None:
     found = record_of([np.array([1.0, 1.0]), np.array([-3.0])], ["win", "tie"])
     assert found.mean == -1 and (found.wins, found.ties, found.losses) == (1, 1, 0)
-    assert (found.low, found.high) == (-1, -1)
+    assert (found.low, found.high, found.seeds) == (-1, -1, 1)
+
+
+def test_one_seed_is_given_no_interval() -> None:
+    def page(*seeds: int) -> str:
+        values = {name: {"loss": {s: x + s / 8 for s in seeds}} for name, x in (("random", 2.0), ("auto", 1.5))}
+        tables = [Table(target, "plain", "1%", "tokens", values) for target in ("a", "b")]
+        return markdown(Outcome("instruction", {"loss": Measure("loss", "", True)}, list(values), tables, {}))
+
+    alone = [line for line in page(0).splitlines() if line.startswith("| auto")]
+    assert alone == [
+        *["| auto | 1.5000 | -0.5000 |"] * 2,
+        "| auto | random | plain, equal tokens | -0.5000 | 0 / 2 / 0 |",
+    ]
+    assert "1 seed\n" in page(0) and "-0.5000 [-0.5000, -0.5000] | 2 / 0 / 0" in page(0, 1)
 
 
 def test_f1_is_that_of_scikit_learn() -> None:

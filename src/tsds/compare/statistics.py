@@ -20,22 +20,28 @@ class Interval:
     """A mean with its standard error and 95 % interval (Student's t over the cells).
 
     Folds of one draw share targets, so that cells are not quite independent and the interval is a little narrow.
+
+    Attributes:
+      mean, error: of the cells.
+      low, high: the interval; the mean itself where there is one cell, which says nothing about others.
+      count: of cells.
     """
 
     mean: float
     error: float
     low: float
     high: float
+    count: int
 
     @classmethod
     def of(cls, values: Array) -> Interval:
-        """Of [cells]; the interval of one value is that value."""
+        """Of [cells]."""
         mean = float(np.mean(values))
         if len(values) < 2:
-            return cls(mean, 0.0, mean, mean)
+            return cls(mean, 0.0, mean, mean, len(values))
         error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
         reach = t95(len(values) - 1) * error
-        return cls(mean, error, mean - reach, mean + reach)
+        return cls(mean, error, mean - reach, mean + reach, len(values))
 
 
 def t95(freedom: int) -> float:

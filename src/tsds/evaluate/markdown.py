@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from tsds.evaluate.settings import REFERENCES
 from tsds.evaluate.statistics import Paired
@@ -32,7 +33,8 @@ def _table(found: Outcome, table: Table) -> str:
         reached = table.interval(method, found.primary)
         if reached is None:
             continue
-        cells = [method, f"{reached.mean:.4f} [{reached.low:.4f}, {reached.high:.4f}]"]
+        between = f" [{reached.low:.4f}, {reached.high:.4f}]" if reached.count > 1 else ""
+        cells = [method, f"{reached.mean:.4f}{between}"]
         for name in references:
             pair = found.paired(table, method, name) if name != method else None
             cells.append("" if pair is None else _gap(pair, lower=found.lower))
@@ -41,19 +43,21 @@ def _table(found: Outcome, table: Table) -> str:
             cells.append("" if one is None else f"{one.mean:.{digits}f}")
         rows.append(cells)
     seeds = max((len(table.of(method, found.primary)) for method in found.methods), default=0)
-    return f"### {table.title}, {seeds} seeds\n\n{_lines(heads, rows)}"
+    return f"### {table.title}, {seeds} {'seed' if seeds == 1 else 'seeds'}\n\n{_lines(heads, rows)}"
 
 
 def _gap(pair: Paired, *, lower: bool) -> str:
-    """A difference with its interval, in bold where that leaves zero out."""
+    """A difference with its interval, in bold where that leaves zero out; one seed has no interval."""
+    if pair.pairs < 2:
+        return f"{pair.mean:+.4f}"
     text = f"{pair.mean:+.4f} [{pair.low:+.4f}, {pair.high:+.4f}]"
     return text if pair.verdict(lower=lower) == "tie" else f"**{text}**"
 
 
-def _over_all(found: Outcome, measure: str, records: Iterable[dict[str, object]]) -> str:
+def _over_all(found: Outcome, measure: str, records: Iterable[dict[str, Any]]) -> str:
     rows = [
         [f"{one['method']}", f"{one['against']}", f"{one['condition']}, equal {one['equal']}",
-         f"{one['mean']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]",
+         f"{one['mean']:+.4f}" + (f" [{one['low']:+.4f}, {one['high']:+.4f}]" if one["seeds"] > 1 else ""),
          f"{one['wins']} / {one['ties']} / {one['losses']}"]
         for one in records
     ]  # fmt: skip

@@ -63,6 +63,7 @@ class Record:
     Attributes:
       mean, low, high: of the differences, each target and size weighing the same; bootstrap over seeds within each.
       wins, ties, losses: how many of the targets and sizes.
+      seeds: the fewest of a target and size; of one, low and high are the mean itself and tell nothing.
     """
 
     mean: float
@@ -71,6 +72,7 @@ class Record:
     wins: int
     ties: int
     losses: int
+    seeds: int
 
 
 def bootstrap(groups: Sequence[Array], seed: int = 0) -> tuple[float, float]:
@@ -96,4 +98,6 @@ def record_of(gaps: Sequence[Array], verdicts: Sequence[str]) -> Record:
     """The record over groups of differences [n], each with its verdict."""
     low, high = bootstrap(gaps)
     mean = float(np.mean([values.mean() for values in gaps]))
-    return Record(mean, low, high, verdicts.count("win"), verdicts.count("tie"), verdicts.count("loss"))
+    return Record(
+        mean, low, high, verdicts.count("win"), verdicts.count("tie"), verdicts.count("loss"), min(map(len, gaps))
+    )

@@ -55,7 +55,7 @@ def print_outcome(console: Console, found: Outcome) -> None:
     shown = _grid("method", "against", "equal", "difference", "95 % interval", "wins / ties / losses")
     for row in records:
         where = row["equal"] if row["condition"] == "plain" else f"{row['equal']}, {row['condition']}"
-        interval = f"{row['low']:+.4f} to {row['high']:+.4f}"
+        interval = f"{row['low']:+.4f} to {row['high']:+.4f}" if row["seeds"] > 1 else ""
         shown.add_row(
             row["method"], row["against"], where, f"{row['mean']:+.4f}", interval,
             f"{row['wins']} / {row['ties']} / {row['losses']}",
@@ -93,8 +93,9 @@ def _print_table(console: Console, found: Outcome, table: Table) -> None:
             else [f"{tokens.mean:,.0f}" if tokens else "", f"{passes.mean:.1f}" if passes and passes.mean else ""]
         )
         shown.add_row(
-            method, f"{one.mean:.{digits}f}", f"{(one.high - one.low) / 2:.{digits}f}", *against, *rest, *facts
-        )
+            method, f"{one.mean:.{digits}f}", f"{(one.high - one.low) / 2:.{digits}f}" if one.count > 1 else "",
+            *against, *rest, *facts,
+        )  # fmt: skip
     console.print(shown)
     note = "±: half of the 95 % interval over the seeds; (k/n): better on k of n seeds"
     console.print(Text(note, style="dim"))
