@@ -20,8 +20,13 @@ import tsds
 from tests.command import run
 from tests.evaluate import small
 from tsds.errors import InputError, MissingExtra
-from tsds.evaluate.data import Data, read
-from tsds.evaluate.presets import preset_of
+from tsds.evaluate import decoder, instruction, presets
+from tsds.evaluate.causal import CausalModel
+from tsds.evaluate.cells import Place
+from tsds.evaluate.data import Data, read, read_tests
+from tsds.evaluate.diets import Diets
+from tsds.evaluate.experiment import Diet
+from tsds.evaluate.presets import preset_of, rate_of, tuning_of
 from tsds.evaluate.running import evaluate
 from tsds.evaluate.selecting import Selector, drawn_examples
 from tsds.evaluate.settings import Condition, Grid, Training
@@ -119,10 +124,62 @@ def test_conditions_change_what_is_selected(tmp_path: Path) -> None:
     out = tmp_path / "out" / "selections" / "near"
     taken = {path.parts[-5]: json.loads(path.read_text()) for path in out.rglob("round-robin/0.json")}
     assert all(sum(one["counts"]) == 24 for one in taken.values())  # ten percent of the pool without copies
-    assert max(taken["near-duplicates_5%x20"]["rows"]) >= 240 > max(taken["plain"]["rows"])
+    assert max(taken["near-duplicates%3A5%x20"]["rows"]) >= 240 > max(taken["plain"]["rows"])
     sources = [json.loads(line)["source"] for line in (tmp_path / "d" / "pool.jsonl").read_text().splitlines()]
     farm = {name: np.mean([sources[row] == "farm" for row in taken[name]["rows"]]) for name in ("plain", "skewed")}
     assert farm["plain"] == 0 and farm["skewed"] > 0.2  # four fifths of the examples are of the other target
+
+
+def test_arms_without_a_selection_eat_what_the_others_may(tmp_path: Path) -> None:
+    """The whole pool has the copies too, and the target's own texts are no more than what is selected."""
+    folder = small.domain(tmp_path / "d")
+    condition, rows = Condition.parse("near-duplicates:5%x20"), np.arange(240)
+    training = Training(epochs=2, rate=1, step_tokens=64, longest=40)
+    diets = Diets(
+        Data.of_folder(folder), rows, {"10%": 24}, {condition.name: condition}, training, tmp_path / "pools"
+    )  # fmt: skip
+
+    def fed(method: str, equal: str, where: str = "") -> Diet:
+        found = diets.unselected(Place("near", where, "10%", equal, method, 0).own, 10.0)
+        assert found is not None
+        return found
+
+    assert len(fed("full-epoch", "tokens").texts) == 240
+    whole = fed("full-epoch", "tokens", condition.name)
+    assert len(whole.texts) == 240 + 12 * 20 and whole.tokens == 480 * 10
+    assert len(fed("in-domain", "tokens").texts) == 60
+    assert len(fed("in-domain", "examples").texts) == 24 and fed("in-domain", "examples").passes == 2
+    assert len(fed("full", "examples").texts) == 48 and fed("full", "examples").passes == 1
+
+
+def test_tokens_stay_equal_when_a_grid_of_a_decoder_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The estimate reads with a tokenizer of a few texts, the cells with that of the base."""
+    monkeypatch.setattr(instruction, "_FEW", 3)
+    monkeypatch.setitem(
+        decoder.SHAPES, "decoder-5m", decoder.Shape(vocabulary=300, width=16, inner=16, layers=1, heads=2)
+    )
+    data = Data.of_folder(small.chats(tmp_path / "d"))
+    asked: dict[str, Any] = {
+        "quick": True, "methods": ("random",), "sizes": ("50%",), "epochs": 20.0, "base_steps": 2, "device": "cpu"
+    }  # fmt: skip
+    evaluate("instruction", data, tmp_path / "o", seeds=1, **asked)
+    found = evaluate("instruction", data, tmp_path / "o", seeds=2, **asked)
+    assert found is not None and len(set(found.tables[0].of("random", "tokens").values())) == 1
+
+
+def test_names_that_look_alike_are_cells_of_their_own() -> None:
+    places = [Place(name, "plain", "1%", "tokens", "kde:alpha=0.5", 0) for name in ("a b", "a_b", "a/b", "a:b", "ä")]
+    names = {place.name for place in places}
+    assert len(names) == 5
+    assert all(len(Path(name).parts) == 6 for name in names)
+
+
+def test_a_test_set_is_not_taken_from_its_top(tmp_path: Path) -> None:
+    small.lines(tmp_path / "t.jsonl", [{"text": f"{task} {i}", "label": task} for task in "abcd" for i in range(50)])
+    some = read_tests(tmp_path / "t.jsonl", "t", 40)
+    assert some == read_tests(tmp_path / "t.jsonl", "t")[:40]
+    assert {one.label for one in some} == set("abcd")
+    assert [read(tmp_path / "t.jsonl", "t")[one.row] for one in some] == some
 
 
 def test_overlap_with_the_test_set_is_counted(tmp_path: Path) -> None:
@@ -206,6 +263,10 @@ def test_a_report_shows_an_evaluation(tmp_path: Path) -> None:
     [
         ({"conditions": ("skew",)}, "unknown condition"),
         ({"conditions": ("skewed:1%x2",)}, "unknown condition"),
+        ({"conditions": ("near-duplicates:1.2.3%x5",)}, "unknown condition"),
+        ({"conditions": ("near-duplicates:0%x5",)}, "adds no copies"),
+        ({"conditions": ("near-duplicates:200%x5",)}, "adds no copies"),
+        ({"conditions": ("near-duplicates:1%x0",)}, "adds no copies"),
         ({"sizes": ("200k-tokens",)}, "is in tokens"),
         ({"methods": ("random", "random")}, "twice"),
         ({"methods": ("randon",)}, "did you mean random"),
@@ -244,6 +305,31 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         evaluate("instruction", Data.of_folder(small.chats(tmp_path / "d")), tmp_path / "o")
 
 
+@pytest.mark.parametrize("wrong", [{"text": "no chat"}, {"messages": [{"role": "user", "content": "2 + 2 ?"}]}])
+def test_a_question_without_an_answer_is_no_test(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    folder, given = small.chats(tmp_path / "d"), {"model": str(small.causal(tmp_path / "m")), "quick": True}
+    path = folder / "targets" / "sea" / "test.jsonl"
+    whole = path.read_text()
+    path.write_text(whole + json.dumps({**wrong, "answer": "4"}) + "\n")
+    with pytest.raises(InputError, match=r"test.jsonl, row 30: no chat that ends with an answer"):
+        evaluate("instruction", Data.of_folder(folder), tmp_path / "o", methods=("none",), **given)
+    assert not (tmp_path / "o").exists()
+    path.write_text(whole)
+    assert evaluate("instruction", Data.of_folder(folder), tmp_path / "o", methods=("none",), **given) is not None
+
+
+def test_how_a_model_is_trained_follows_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = str(small.causal(tmp_path / "m"))
+    assert presets.weights_of(Path(folder)) == CausalModel(Path(folder), "cpu", "full", 40).size
+    assert tuning_of(folder, "auto") == "full" and rate_of(folder, "full") == 2e-5
+    monkeypatch.setattr(presets, "FULL_UP_TO", 1000)
+    assert tuning_of(folder, "auto") == "lora" and rate_of(folder, "lora") == 2e-4
+    assert tuning_of("decoder-5m", "auto") == "full" and rate_of("decoder-5m", "full") == 5e-4
+    for model, asked, message in (("decoder-5m", "lora", "is trained whole"), (folder, "some", "auto, full or lora")):
+        with pytest.raises(InputError, match=message):
+            tuning_of(model, asked)
+
+
 def test_wrong_data_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="rate is 0"):
         Training(epochs=1, rate=0, step_tokens=1, longest=1)
@@ -263,6 +349,7 @@ def test_wrong_data_is_refused_in_one_line(tmp_path: Path) -> None:
     (folder / "targets" / "near" / "train.jsonl").write_text('{"text": "no label here"}\n')
     with pytest.raises(InputError, match=r"train.jsonl, row 0: the record has no label"):
         pretrained(tmp_path, "o", methods=("none",))
+    assert not (tmp_path / "o").exists()  # and the mended file is no other evaluation
     (folder / "pool.csv").write_text("text\na\n")
     with pytest.raises(InputError, match="is there twice"):
         Data.of_folder(folder)

@@ -12,9 +12,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tests.evaluate import small
+from tsds.embeddings.encoders.rendering import Renderer
 from tsds.evaluate.causal import CausalModel
 from tsds.evaluate.classifier import Classifier, Finetuning, f1
-from tsds.evaluate.data import Data, read
+from tsds.evaluate.data import Data, read, read_tests
 from tsds.evaluate.experiment import Diet
 from tsds.evaluate.heads import Narrow
 from tsds.evaluate.instruction import Instruction
@@ -102,7 +103,7 @@ def test_the_masked_loss_is_of_the_same_hidden_tokens_for_all(tmp_path: Path) ->
     assert trained["masked_loss"] < none["masked_loss"] - 0.1
     assert experiment.run(data.targets["near"], None, 1)["masked_loss"] == none["masked_loss"]  # whatever the seed
     model, total, count = experiment._model, 0.0, 0
-    tests = model.tokens([one.text for one in read(data.targets["near"].test, "near")], 40)
+    tests = model.tokens([one.text for one in read_tests(data.targets["near"].test, "near")], 40)
     step = equal_passes(np.array([len(row) for row in tests]), np.ones(len(tests), np.int64), 1, 4096, 0)[0]
     for batch in model.batches(tests, step, TRAINING.padded, [29, 0]):
         with torch.no_grad():
@@ -225,6 +226,33 @@ def test_only_adapters_are_trained_where_that_is_asked(tmp_path: Path) -> None:
     step = equal_tokens(np.array([len(one.ids) for one in rendered]), np.ones(3, np.int64), 1, 24, 0)[0]
     batch = model.batches(rendered, step, 4096)[0]
     assert len(batch.labels) == batch.places.sum() < batch.mask.sum()
+
+
+def test_of_a_long_test_the_question_is_cut_and_not_the_answer(tmp_path: Path) -> None:
+    model = CausalModel(small.causal(tmp_path / "c"), "cpu", "full", 12)
+    long = Dialogue([Turn("user", "wave " * 30), Turn("assistant", "the answer is salt")])
+    kept, whole = model.render_tests([long])[0], model.render([long])[0]
+    assert not whole.completion.any() and len(kept.ids) == 12
+    assert kept.completion.sum() == 5 and model.tokenizer.decode(kept.ids[kept.completion]).startswith(
+        "the answer is salt"
+    )
+    assert model.answer_loss([kept], 64)[1] == 5
+    short = small_chat()
+    assert model.render_tests([short])[0].ids.tolist() == model.render([short])[0].ids[:12].tolist()
+    much = model.render_tests([Dialogue([Turn("user", "wave"), Turn("assistant", "salt " * 40)])])[0]
+    assert len(much.ids) == 12 and much.completion[1:].all() and not much.completion[0]  # the start of a long answer
+
+
+def test_an_answer_ends_where_the_template_ends_it(tmp_path: Path) -> None:
+    model = CausalModel(small.causal(tmp_path / "c"), "cpu", "full", 40)
+    end = model.tokenizer.convert_tokens_to_ids("<end>")
+    assert model._ends == [end]
+    turn = "{% for m in messages %}{{ '<|' + m.role + '|> ' + m.content + ' <mask> ' }}{% endfor %}"
+    model.tokenizer.chat_template = turn + "{% if add_generation_prompt %}{{ '<|assistant|> ' }}{% endif %}"
+    again = CausalModel.__new__(CausalModel)
+    again.__dict__ |= {**model.__dict__, "_whole": Renderer(model.tokenizer, 100, chats=True)}
+    again.__dict__.pop("_ends")
+    assert again._ends == sorted([end, model.tokenizer.mask_token_id])
 
 
 def small_chat() -> Dialogue:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 from sklearn.metrics import f1_score
 
 from tsds.compare.measures import Measure
 from tsds.evaluate.answers import answer_in, exact_match, normal, token_f1
 from tsds.evaluate.classifier import f1
 from tsds.evaluate.markdown import markdown
-from tsds.evaluate.statistics import Paired, bootstrap, record_of
+from tsds.evaluate.statistics import Paired, bootstrap, by_seed, record_of
 from tsds.evaluate.tables import Outcome, Table
 
 
@@ -31,6 +32,11 @@ def test_pairs_are_paired_by_seed() -> None:
     assert (found.mean, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))
     assert found.verdict(lower=False) == "win" and found.verdict(lower=True) == "loss"
     assert Paired.of({0: 1.0}, {1: 1.0}, lower=True) is None
+    gaps = {0: 0.5, 1: 0.6, 2: 0.1}  # all above zero, but three draws do not tell: t says 0.4 +- 0.66
+    few = Paired.of(gaps, dict.fromkeys(gaps, 0.0), lower=False)
+    assert few is not None and few.low > 0 > few.t_low and few.verdict(lower=False) == "tie"
+    student = ttest_1samp([*gaps.values()], 0).confidence_interval()
+    assert (few.t_low, few.t_high) == pytest.approx((student.low, student.high), rel=1e-3)
     alone = Paired.of({0: 1.0}, {0: 0.0}, lower=False)
     assert alone is not None and alone.verdict(lower=False) == "tie"  # one pair decides nothing
 
@@ -39,6 +45,15 @@ def test_the_record_weighs_groups_the_same() -> None:
     found = record_of([np.array([1.0, 1.0]), np.array([-3.0])], ["win", "tie"])
     assert found.mean == -1 and (found.wins, found.ties, found.losses) == (1, 1, 0)
     assert (found.low, found.high, found.seeds) == (-1, -1, 1)
+
+
+def test_sizes_of_a_seed_are_not_draws_of_their_own() -> None:
+    """Three sizes that say the same make an interval as wide as one does."""
+    gaps = {0: -1.0, 1: 3.0, 2: 1.0}
+    np.testing.assert_array_equal(by_seed([gaps]), [-1, 3, 1])
+    np.testing.assert_array_equal(by_seed([gaps] * 3), by_seed([gaps]))
+    np.testing.assert_array_equal(by_seed([gaps, {0: 3.0, 2: 2.0, 7: 0.0}]), [1, 1.5])
+    assert by_seed([gaps, {9: 1.0}]).size == 0
 
 
 def test_one_seed_is_given_no_interval() -> None:
@@ -83,4 +98,6 @@ def test_answers_are_compared_without_dress() -> None:
     assert exact_match("1,200.", "1200") == 1 and exact_match("$18", "18") == 1 and exact_match("3.0", "3") == 1
     assert exact_match("17", "18") == 0 and exact_match("", "18") == 0
     assert token_f1("the red big cube", "red cube") == pytest.approx(2 * 2 / 5)
+    assert exact_match("", "A") == 0 == token_f1("", "A") and exact_match("a", "A") == 1  # no article there
+    assert exact_match("", "]") == 0 and exact_match("]", "]") == 1
     assert token_f1("", "x") == 0 and normal("The  Cat,") == "cat"

@@ -36,21 +36,22 @@ def answer_in(words: str, answer: str) -> str:
 
 
 def normal(text: str) -> str:
-    """Without case, articles, punctuation and commas in numbers; 3.0 as 3."""
-    text = _ARTICLES.sub(" ", _OTHER.sub("", text.lower().replace(",", "")))
+    """Without case, articles, punctuation and commas in numbers; 3.0 as 3. An answer that is all of that stays."""
+    text = text.lower().replace(",", "")
+    for dress, instead in ((_OTHER, ""), (_ARTICLES, " ")):
+        bare = dress.sub(instead, text)
+        text = bare if bare.strip() else text
     words = [re.sub(r"^(-?\d+)\.0+$", r"\1", word.rstrip(".")) for word in text.split()]
     return " ".join(word for word in words if word)
 
 
 def exact_match(said: str, answer: str) -> float:
-    """1 if they are the same after normalisation."""
-    return float(normal(said) == normal(answer))
+    """1 if they are the same after normalisation; nothing said is never right."""
+    return float(normal(said) == normal(answer) != "")
 
 
 def token_f1(said: str, answer: str) -> float:
     """The harmonic mean of precision and recall of words, as SQuAD has it."""
     a, b = normal(said).split(), normal(answer).split()
     shared = sum((Counter(a) & Counter(b)).values())
-    if not a or not b:
-        return float(a == b)
-    return 2 * shared / (len(a) + len(b))
+    return 2 * shared / (len(a) + len(b)) if shared else 0.0

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from tsds.evaluate.bases import PLACE, bases_folder
+from tsds.embeddings.encoders.models import device_of
+from tsds.evaluate.bases import PLACE, bases_folder, digest_of
 from tsds.evaluate.cells import Place
 from tsds.evaluate.data import Data
 from tsds.evaluate.grid import Evaluation, PoolFacts, asked_of
@@ -63,6 +64,8 @@ class Asked:
             "examples": grid.examples,
             "test_rows": grid.test_rows,
             "encoder": grid.encoder,
+            "device": device_of(self.device).partition(":")[0],  # a GPU computes in another precision
+            "pool_texts": digest_of(self.pool.probe),
         }
         return Evaluation(experiment, self.data, grid, self.pool, self.out, asked_of(settings, self.data), stages)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from tsds.errors import InputError
 from tsds.evaluate.heads import Narrow
 from tsds.evaluate.stream import Step, by_length
 from tsds.evaluate.training import Batch, lower_precision, padded_rows
+from tsds.records.dialogue import Dialogue, Turn
 
-#: Weights up to which everything is trained; more get adapters.
-FULL_UP_TO = 100_000_000
+#: Tokens of a text before a test is cut: as many as it has.
+WHOLE = 1 << 30
 #: The attention's projections, where they have these names; else every linear layer gets an adapter.
 _ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -28,7 +30,7 @@ class CausalModel:
     Args:
       folder: of the model.
       device: to compute on.
-      tuning: "full", "lora", or "auto": full up to a hundred million weights.
+      tuning: "full" or "lora".
       longest: tokens read of a text.
 
     Attributes:
@@ -46,10 +48,9 @@ class CausalModel:
             raise InputError("its tokenizer gives no places of tokens", path=folder, remedy="use one that is fast")
         base = load(AutoModelForCausalLM, folder, dtype=torch.float32)
         self.size = sum(p.numel() for p in base.parameters())
-        lora = tuning == "lora" or (tuning == "auto" and self.size > FULL_UP_TO)
-        self.tuning = "lora" if lora else "full"
+        self.tuning = tuning
         inner = base
-        if lora:
+        if tuning == "lora":
             from peft import LoraConfig, get_peft_model
 
             if device.startswith("cuda"):
@@ -67,7 +68,9 @@ class CausalModel:
         self.module.eval()
         self._narrow = Narrow(inner, len(self.tokenizer))
         most = getattr(inner.config, "max_position_embeddings", None) or longest
-        self._renderer = Renderer(self.tokenizer, min(longest, int(most)), chats=True)
+        self._longest = min(longest, int(most))
+        self._renderer = Renderer(self.tokenizer, self._longest, chats=True)
+        self._whole = Renderer(self.tokenizer, WHOLE, chats=True)
         self.positions = int(most)
 
     def trained(self) -> dict[str, Any]:
@@ -84,8 +87,12 @@ class CausalModel:
                     p.copy_(weights[name])
 
     def render(self, texts: Sequence[str]) -> list[Rendered]:
-        """Each text as tokens, those of its completions marked."""
+        """Each text as tokens, those of its completions marked; the end of a long one is cut off."""
         return self._renderer.render(texts)
+
+    def render_tests(self, texts: Sequence[str]) -> list[Rendered]:
+        """The same, but of a long chat the beginning is cut off: what is measured is its answer."""
+        return [_answer_kept(one, self._longest) for one in self._whole.render(texts)]
 
     def batches(self, rendered: Sequence[Rendered], step: Step, padded: int, *, whole: bool = False) -> list[Batch]:
         """The batches of a step; what is predicted are completions, or every token."""
@@ -137,12 +144,26 @@ class CausalModel:
             }
             with torch.no_grad(), lower_precision(self.device):
                 said = self.module.generate(
-                    **given, max_new_tokens=most, do_sample=False, num_beams=1, pad_token_id=int(fill or 0)
-                )
+                    **given, max_new_tokens=most, do_sample=False, num_beams=1, pad_token_id=int(fill or 0),
+                    eos_token_id=self._ends or None,
+                )  # fmt: skip
             words = self.tokenizer.batch_decode(said[:, ids.shape[1] :], skip_special_tokens=True)
             for i, one in zip(some, words, strict=True):
                 out[i] = one.partition("<|user|>")[0].strip()
         return out
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Tokens that end an answer: those of the model, and the one that its chat template writes after a turn.
+
+        A model that was not made for chats ends a text with another token than the template it is trained with here.
+        """
+        ends = self.module.generation_config.eos_token_id
+        found = {*(ends if isinstance(ends, list) else [ends]), self.tokenizer.eos_token_id} - {None}
+        shown = self._whole.render([Dialogue([Turn("user", "1"), Turn("assistant", "2")])])[0]
+        special = {*self.tokenizer.all_special_ids, *self.tokenizer.get_added_vocab().values()}
+        found |= set([token for token in shown.ids[shown.completion].tolist() if token in special][-1:])
+        return sorted(found)
 
     def _batch(self, rows: list[NDArray[np.int64]], marks: list[NDArray[np.bool_]], whole: bool) -> Batch:
         ids, mask = padded_rows(rows, int(self.tokenizer.pad_token_id or 0))
@@ -155,7 +176,18 @@ class CausalModel:
         return Batch(ids, mask, places, ids[wanted])
 
 
+def _answer_kept(one: Rendered, longest: int) -> Rendered:
+    """At most so many tokens of a chat: its end, and of an answer longer than that the beginning."""
+    over = len(one.ids) - longest
+    if over <= 0:
+        return one
+    start = min(over, max(0, len(_prompt(one)) - 1))  # the token before the answer predicts its first one
+    kept = slice(start, start + longest)
+    return Rendered(one.ids[kept], one.completion[kept], True, one.unfit)
+
+
 def _prompt(one: Rendered) -> NDArray[np.int64]:
+    """The tokens before the last completion."""
     marked = np.flatnonzero(one.completion)
     if not len(marked):
         return one.ids

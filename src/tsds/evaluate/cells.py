@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -35,9 +35,12 @@ class Place:
         """The cell that is run for this place: arms without a selection serve several places at once."""
         if self.method == "none":
             return replace(self, condition="", size="", equal="")
+        if self.method == "in-domain":
+            return replace(self, condition="")
+        own = self if self.condition.startswith("near-duplicates") else replace(self, condition="")  # the same pool
         if self.method == "full-epoch":
-            return replace(self, condition="", size="", equal="tokens")
-        return replace(self, condition="") if self.method in UNSELECTED else self
+            return replace(own, size="", equal="tokens")
+        return own if self.method == "full" else self
 
     @property
     def selects(self) -> bool:
@@ -48,7 +51,7 @@ class Place:
     def name(self) -> str:
         """Of its file."""
         parts = (self.target, self.condition, self.size, self.equal, self.method, str(self.seed))
-        return "/".join(re.sub(r"[^\w.,=%+-]", "_", part) or "-" for part in parts) + ".json"
+        return "/".join(quote(part, safe=",=+% ") or "-" for part in parts) + ".json"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tsds.errors import InputError
 from tsds.records import FORMATS, Pool
 from tsds.records.files import COMPRESSIONS
@@ -24,11 +26,13 @@ class Example:
       text: what it says; a chat knows its turns.
       label: its class, where it has one.
       answer: the bare answer, where it has one.
+      row: of its file.
     """
 
     text: str
     label: str | None
     answer: str | None
+    row: int
 
 
 @dataclass(frozen=True)
@@ -104,8 +108,8 @@ class Data:
         return Data(self.pool.absolute(), {name: every[name] for name in self.targets}, every)
 
 
-def read(path: Path, role: str, rows: int | None = None) -> list[Example]:
-    """The examples of a file, the first `rows` of them.
+def read(path: Path, role: str) -> list[Example]:
+    """The examples of a file.
 
     Raises:
       InputError: if it can't be read, or holds none.
@@ -116,14 +120,22 @@ def read(path: Path, role: str, rows: int | None = None) -> list[Example]:
     for batch in pool.batches():
         texts += batch.texts
         places += batch.rows.tolist()
-        if rows is not None and len(texts) >= rows:
-            break
-    texts, places = texts[:rows], places[:rows]
-    records = pool.records(places)
     return [
-        Example(text, _plain(record, "label"), _plain(record, "answer"))
-        for text, record in zip(texts, records, strict=True)
+        Example(text, _plain(record, "label"), _plain(record, "answer"), row)
+        for text, record, row in zip(texts, pool.records(places), places, strict=True)
     ]
+
+
+def read_tests(path: Path, role: str, rows: int | None = None) -> list[Example]:
+    """The rows of a test set in random order, always the same; the first so many of them.
+
+    Such files are often sorted, by task or label: their first rows are not like the whole.
+
+    Raises:
+      InputError: if it can't be read, or holds none.
+    """
+    every = read(path, role)
+    return [every[i] for i in np.random.default_rng(43).permutation(len(every))[:rows]]
 
 
 def labelled(path: Path, rows: list[Example]) -> list[str]:
@@ -133,9 +145,11 @@ def labelled(path: Path, rows: list[Example]) -> list[str]:
       InputError: if one has none.
     """
     labels = []
-    for i, row in enumerate(rows):
+    for row in rows:
         if row.label is None:
-            raise InputError("the record has no label", path=path, row=i, remedy='pretraining needs a field "label"')
+            raise InputError(
+                "the record has no label", path=path, row=row.row, remedy='pretraining needs a field "label"'
+            )
         labels.append(row.label)
     return labels
 

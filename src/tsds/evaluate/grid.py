@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,8 +17,13 @@ from tsds.budget import Size
 from tsds.errors import InputError
 from tsds.evaluate.cells import Cell, Cells, Place, places_of
 from tsds.evaluate.data import Data, TargetFiles, read
-from tsds.evaluate.experiment import Diet, Experiment, budget
-from tsds.evaluate.selecting import Selected, Selector, read_selected, write_copies, write_selected
+from tsds.evaluate.diets import Diets
+from tsds.evaluate.experiment import Diet, Experiment
+from tsds.evaluate.selecting import (
+    Selector,
+    read_selected,
+    write_selected,
+)
 from tsds.evaluate.settings import Condition, Grid
 from tsds.evaluate.tables import Outcome, names_of, tables_of
 from tsds.records import Pool, atomic_file
@@ -90,6 +96,7 @@ class Evaluation:
         self.sizes = {size: Size.parse(size).examples(pool.used) for size in grid.sizes}
         self.places = places_of(grid, list(data.targets))
         self._asked = asked
+        self._diets = Diets(data, pool.rows, self.sizes, self._conditions, experiment.training, out / "pools")
 
     @property
     def _conditions(self) -> dict[str, Condition]:
@@ -100,25 +107,30 @@ class Evaluation:
         """The cells that are not there yet, each once."""
         return [place for place in dict.fromkeys(p.own for p in self.places) if place not in self.cells]
 
-    def claim(self) -> None:
-        """Make the folder, or go on with what it holds.
+    def check(self) -> dict[str, Any]:
+        """All settings that cells depend on, with what the folder holds of other targets.
 
         Raises:
           InputError: if it holds cells that other settings made.
         """
         path = self.out / ASKED
-        asked = orjson.loads(orjson.dumps(self._asked))
+        asked: dict[str, Any] = orjson.loads(orjson.dumps(self._asked))
         if path.is_file():
             held = orjson.loads(path.read_bytes())
-            names = [name for name in asked if name != "targets" and held.get(name) != asked[name]]
+            names = [name.replace("_", " ") for name in asked if name != "targets" and held.get(name) != asked[name]]
             both = held.get("targets", {}).keys() & asked["targets"].keys()
             names += [f"target {name}" for name in sorted(both) if held["targets"][name] != asked["targets"][name]]
             if names:
                 raise InputError(
                     f"holds an evaluation with another {names[0]}", path=self.out, remedy="choose another --out"
                 )
-            asked["targets"] |= held.get("targets", {})
-        with atomic_file(path) as file:
+            asked["targets"] = {**held.get("targets", {}), **asked["targets"]}
+        return asked
+
+    def claim(self) -> None:
+        """Make the folder, or go on with what it holds; see `check`."""
+        asked = self.check()
+        with atomic_file(self.out / ASKED) as file:
             file.write(orjson.dumps(asked, option=orjson.OPT_INDENT_2))
 
     def estimate(self, at_once: int = 1) -> dict[str, Any]:
@@ -127,8 +139,8 @@ class Evaluation:
         Args:
           at_once: cells that run at the same time, each as fast as these steps.
         """
-        mean, todo = self._mean, self.todo
-        trained = sum(self._tokens(place, mean) for place in todo)
+        mean, todo = self._mean_tokens(), self.todo
+        trained = sum(self._diets.tokens(place, mean) for place in todo)
         beside = sum(self.experiment.work(self.data.targets[place.target]) for place in todo)
         base = self.experiment.base_work()
         speed = self.experiment.speed(self.pool.probe, self.stages) if todo else float("nan")
@@ -164,13 +176,24 @@ class Evaluation:
     def measure(self, place: Place) -> None:
         """Train and measure one cell, and keep what was found; its selection is there."""
         began = time.perf_counter()
-        diet, values = self._diet(place, self._mean)
+        diet: Diet | None
+        values: dict[str, float] = {}
+        if place.selects:
+            diet, values = self._diets.of_selection(place, read_selected(self._selected(place)), self._mean)
+        else:
+            diet = self._diets.unselected(place, self._mean)
         values |= self.experiment.run(self.data.targets[place.target], diet, place.seed)
         self.cells.write(Cell(place, {**values, "seconds": time.perf_counter() - began}))
 
     @cached_property
     def _mean(self) -> float:
-        """Tokens of a text of the pool."""
+        """Tokens of a text of the pool, as the prepared model reads it; kept from the first cell on.
+
+        An estimate is made before there is a base, with a tokenizer of its own: the budget must not come from that.
+        """
+        return self._mean_tokens()
+
+    def _mean_tokens(self) -> float:
         return float(self.experiment.lengths(self.pool.probe).mean())
 
     def todo_in_order(self) -> list[Place]:
@@ -203,20 +226,16 @@ class Evaluation:
                     selector.close()
 
     def _selector(self, condition: Condition, target: TargetFiles) -> Selector:
-        pool = [self.data.pool]
         other = None
-        if condition.kind == "near-duplicates":
-            copies = self.out / "pools" / f"{condition.share:g}x{condition.times}.jsonl.gz"
-            write_copies(Pool.open(self.data.pool), condition, copies)
-            pool.append(copies)
-        elif condition.kind == "skewed":
+        if condition.kind == "skewed":
             names = list(self.data.every)
             beside = self.data.every[names[(names.index(target.name) + 1) % len(names)]]
             other = read(beside.examples, beside.name)
         own, tests = read(target.examples, target.name), read(target.test, target.name)
         return Selector(
-            pool, own, other, self.grid.examples, [one.text for one in tests], self.grid.encoder, self.stages
-        )
+            self._diets.pool(condition.name), own, other, self.grid.examples, [one.text for one in tests],
+            self.grid.encoder, self.stages,
+        )  # fmt: skip
 
     def _selection(self, place: Place) -> Place:
         """Selections are the same whatever is equal in training."""
@@ -225,73 +244,26 @@ class Evaluation:
     def _selected(self, place: Place) -> Path:
         return self.out / "selections" / self._selection(place).name
 
-    def _diet(self, place: Place, mean: float) -> tuple[Diet | None, dict[str, float]]:
-        """What a cell is trained on, and what its selection cost."""
-        if place.method == "none":
-            return None, {}
-        if place.selects:
-            found = read_selected(self._selected(place))
-            return self._of_selection(place, found, mean)
-        texts = self._unselected(place, mean)
-        tokens = self._tokens(place, mean) if place.equal == "tokens" else None
-        passes = 1 if place.method == "full" else self._passes
-        return Diet(texts, np.ones(len(texts), np.int64), tokens, passes), {}
-
-    def _of_selection(self, place: Place, found: Selected, mean: float) -> tuple[Diet, dict[str, float]]:
-        sources = [self.data.pool]
-        condition = self._conditions[place.condition]
-        if condition.kind == "near-duplicates":
-            sources.append(self.out / "pools" / f"{condition.share:g}x{condition.times}.jsonl.gz")
-        texts = Pool.open(sources).texts_at(found.rows)
-        tokens = budget(place.equal, self.sizes[place.size], mean, self.experiment.training)  # type: ignore[arg-type]
-        facts = {
-            "select_seconds": found.seconds + found.search_seconds,
-            "encode_seconds": found.encode_seconds,
-            "leaks": float(found.leaks),
-            "selected": float(sum(found.counts)),
-        }
-        return Diet(texts, np.array(found.counts, np.int64), tokens, self._passes), facts
-
-    def _unselected(self, place: Place, mean: float) -> list[str]:
-        """The texts of an arm that selects nothing."""
-        if place.method == "in-domain":
-            target = self.data.targets[place.target]
-            return [one.text for one in read(target.examples, target.name)]
-        rng = np.random.default_rng([place.seed, 37])
-        order = rng.permutation(self.pool.rows)
-        if place.method == "full" and place.equal == "tokens":
-            # As many as the tokens can reach, and some to spare: reading the others would be for nothing.
-            order = order[: 256 + 2 * round(self._tokens(place, mean) / mean)]
-        elif place.method == "full":
-            order = order[: self.sizes[place.size] * self._passes]
-        return Pool.open(self.data.pool).texts_at(np.sort(order))
-
-    @property
-    def _passes(self) -> int:
-        return max(1, round(self.experiment.training.epochs))
-
-    def _tokens(self, place: Place, mean: float) -> int:
-        """Tokens that a cell is trained on, exactly where tokens are equal, else about."""
-        if place.method == "none":
-            return 0
-        if place.method == "full-epoch":
-            return round(self.pool.used * mean)
-        return round(self.sizes[place.size] * mean * self.experiment.training.epochs)
-
 
 def asked_of(settings: Mapping[str, Any], data: Data) -> dict[str, Any]:
-    """All that a cell depends on, as plain values: settings, and the names and sizes of the files."""
+    """All that a cell depends on, as plain values: settings; name and size of the pool; name and digest of targets."""
 
     def plain(value: Any) -> Any:
         return asdict(value) if hasattr(value, "__dataclass_fields__") else value
 
     return {
         **{name: plain(value) for name, value in settings.items()},
-        "pool": _file(data.pool),
-        "targets": {name: [_file(one.examples), _file(one.test)] for name, one in data.targets.items()},
+        "pool": [data.pool.name, sum(path.stat().st_size for path in _files(data.pool))],
+        "targets": {name: [_known(one.examples), _known(one.test)] for name, one in data.targets.items()},
     }
 
 
-def _file(path: Path) -> list[Any]:
-    size = path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
-    return [path.name, size]
+def _files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+
+
+def _known(path: Path) -> list[str]:
+    digest = hashlib.blake2b(digest_size=16)
+    for one in _files(path):
+        digest.update(one.read_bytes())
+    return [path.name, digest.hexdigest()]

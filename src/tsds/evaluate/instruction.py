@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from tsds.compare.measures import Measure
 from tsds.embeddings.encoders.models import device_of
 from tsds.embeddings.encoders.rendering import Rendered
+from tsds.errors import InputError
 from tsds.evaluate.answers import answer_in, exact_match, token_f1
 from tsds.evaluate.bases import base_of, digest_of, is_there, kept_base
 from tsds.evaluate.causal import CausalModel
-from tsds.evaluate.data import Example, TargetFiles, read
+from tsds.evaluate.data import Example, TargetFiles, read_tests
 from tsds.evaluate.decoder import Shape, make_decoder, write_untrained
 from tsds.evaluate.experiment import READING, Diet, tokens_a_second, train_on
 from tsds.evaluate.settings import Settling, Training
 from tsds.evaluate.stream import equal_tokens
+from tsds.records.dialogue import turns_of
 from tsds.stages import Stages
 
 MEASURES = {
@@ -30,6 +32,8 @@ MEASURES = {
     "exact_match": Measure("exact match", "share of the generated answers that are the task's answer", False),
     "token_f1": Measure("token F1", "overlap of words of generated and right answers, mean", False),
 }
+#: Texts that the tokenizer of an estimate is made of.
+_FEW = 2000
 
 
 class Instruction:
@@ -39,7 +43,7 @@ class Instruction:
       model: the folder of a causal language model, or the shape of a decoder to make from the pool.
       sample: texts of the pool, drawn at random, that such a decoder is made on.
       training, settling: how.
-      tuning: "full", "lora" or "auto".
+      tuning: "full" or "lora".
       test_rows: of the test set, for the loss.
       generated: of these, so many questions are answered in words, with at most `words` tokens.
       device: to compute on.
@@ -69,7 +73,7 @@ class Instruction:
             return self._source
         if is_there(self._parts):
             return base_of(self._parts)
-        write_untrained(Path(self._scratch.name), self._sample[:2000], self._source, self.training.longest)
+        write_untrained(Path(self._scratch.name), self._sample[:_FEW], self._source, self.training.longest)
         return Path(self._scratch.name)
 
     @cached_property
@@ -151,8 +155,10 @@ class Instruction:
 
     def _target(self, target: TargetFiles) -> tuple[list[Example], list[Rendered]]:
         if target.name not in self._targets:
-            examples = read(target.test, target.name, self._test_rows)
-            self._targets[target.name] = examples, self._model.render([one.text for one in examples])
+            examples = read_tests(target.test, target.name, self._test_rows)
+            for one in examples:
+                _check_answered(one, target.test)
+            self._targets[target.name] = examples, self._model.render_tests([one.text for one in examples])
         return self._targets[target.name]
 
 
@@ -160,11 +166,16 @@ def _lengths(rendered: Sequence[Rendered]) -> NDArray[np.int64]:
     return np.array([max(1, len(one.ids)) for one in rendered], np.int64)
 
 
+def _check_answered(one: Example, path: Path) -> None:
+    """Raise InputError if a test ends with no answer: its loss would be that of the question."""
+    turns = turns_of(one.text)
+    if len(turns) < 2 or turns[-1].role != "assistant":
+        raise InputError(
+            "no chat that ends with an answer", path=path, row=one.row,
+            remedy="instruction measures the last turn of the assistant; add the reference answer as one",
+        )  # fmt: skip
+
+
 def _answer(one: Example) -> str:
     """The bare answer; where the record has none, the last turn of the chat."""
-    from tsds.records.dialogue import turns_of
-
-    if one.answer is not None:
-        return one.answer
-    turns = turns_of(one.text)
-    return turns[-1].content if turns else one.text
+    return turns_of(one.text)[-1].content if one.answer is None else one.answer

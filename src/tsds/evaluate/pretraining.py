@@ -15,7 +15,7 @@ from tsds.compare.measures import Measure
 from tsds.embeddings.encoders.models import device_of, model_fingerprint
 from tsds.evaluate.bases import digest_of, is_there, kept_base
 from tsds.evaluate.classifier import Classifier, Finetuning, f1
-from tsds.evaluate.data import TargetFiles, labelled, read
+from tsds.evaluate.data import TargetFiles, labelled, read, read_tests
 from tsds.evaluate.experiment import READING, Diet, tokens_a_second, train_on
 from tsds.evaluate.masked import MaskedModel
 from tsds.evaluate.probe import Probe
@@ -209,7 +209,7 @@ class _Labelled:
     """The labelled texts of a target as tokens and classes."""
 
     def __init__(self, target: TargetFiles, model: MaskedModel, longest: int, test_rows: int | None) -> None:
-        own, test = read(target.examples, target.name), read(target.test, target.name, test_rows)
+        own, test = read(target.examples, target.name), read_tests(target.test, target.name, test_rows)
         names, test_names = labelled(target.examples, own), labelled(target.test, test)
         self.classes = sorted({*names, *test_names})
         number = {name: i for i, name in enumerate(self.classes)}

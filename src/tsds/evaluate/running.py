@@ -12,11 +12,10 @@ from typing import Any
 
 from tsds.embeddings.encoders.models import device_of
 from tsds.engines import Engine, check_engine, engine_named
-from tsds.errors import InputError
 from tsds.evaluate.asked import asked_for, measure_there
 from tsds.evaluate.data import Data
 from tsds.evaluate.grid import look_at
-from tsds.evaluate.presets import check_extra, default_model, preset_of, rate_of
+from tsds.evaluate.presets import check_extra, default_model, preset_of, rate_of, tuning_of
 from tsds.evaluate.results import write_results
 from tsds.evaluate.settings import Kind
 from tsds.evaluate.tables import Outcome
@@ -72,15 +71,15 @@ def evaluate(
     """
     check_extra()
     check_engine(engine)
-    if tuning not in ("auto", "full", "lora"):
-        raise InputError(f"--tuning is {tuning!r}", remedy="auto, full or lora")
     quiet_threads()
     stages = Stages(listener)
     name = model or default_model(kind)
     asked_rate = given.get("rate")
     preset = preset_of(kind, quick, {key: value for key, value in given.items() if value is not None})
-    if kind == "instruction" and asked_rate is None:
-        preset = replace(preset, training=replace(preset.training, rate=rate_of(name, tuning)))
+    if kind == "instruction":
+        tuning = tuning_of(name, tuning)
+        if asked_rate is None:
+            preset = replace(preset, training=replace(preset.training, rate=rate_of(name, tuning)))
     data = data.only(preset.grid.targets)
     if quick and not preset.grid.targets:
         data = data.only(list(data.targets)[:1])
@@ -94,13 +93,13 @@ def evaluate(
         asked = asked_for(kind, name, preset, tuning, device, data, pool, out)
         evaluation = asked.evaluation(stages)
         experiment = evaluation.experiment
-        if not dry_run:
-            evaluation.claim()
+        evaluation.check()
         with stages.stage("estimate"), _torch_threads(1 if there else None):
             estimate = evaluation.estimate(there.workers if there else 1)
         told({**estimate, "primary": next(iter(experiment.measures.values())).line})
         if dry_run:
             return None
+        evaluation.claim()  # not before the targets are read: what can't be used leaves nothing behind
         base = experiment.prepare(stages)
         evaluation.run(part, None if there is None else partial(there.each, "cell", measure_there, asked))
         facts = {

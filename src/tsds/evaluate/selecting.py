@@ -141,6 +141,15 @@ def read_selected(path: Path) -> Selected:
     return Selected(**orjson.loads(path.read_bytes()))
 
 
+def copies_of(count: int, condition: Condition) -> int:
+    """How many copies a condition adds to a pool of so many records."""
+    return _copied(count, condition) * condition.times if condition.kind == "near-duplicates" else 0
+
+
+def _copied(count: int, condition: Condition) -> int:
+    return max(1, round(count * condition.share / 100))
+
+
 def write_copies(pool: Pool, condition: Condition, path: Path) -> None:
     """Edited copies of a random share of the pool, as a file to add to it; written once.
 
@@ -151,7 +160,7 @@ def write_copies(pool: Pool, condition: Condition, path: Path) -> None:
         return
     rng = np.random.default_rng(13)
     rows = np.concatenate([batch.rows for batch in pool.batches()])
-    some = np.sort(rng.choice(rows, max(1, round(len(rows) * condition.share / 100)), replace=False))
+    some = np.sort(rng.choice(rows, _copied(len(rows), condition), replace=False))
     with atomic_file(path) as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as out:
         for row, candidate in zip(some.tolist(), pool.candidates_at(some), strict=True):
             for i in range(condition.times):

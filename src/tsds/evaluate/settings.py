@@ -29,7 +29,7 @@ METHODS = (
 QUICK_METHODS = ("none", "random", "random-length", "round-robin", "auto")
 #: Those that the others are held against, as far as they are in the grid.
 REFERENCES = ("random", "random-length", "round-robin")
-_CONDITION = re.compile(r"(plain|skewed|near-duplicates)(?::([0-9.]+)%x([0-9]+))?")
+_CONDITION = re.compile(r"(plain|skewed|near-duplicates)(?::([0-9]+(?:\.[0-9]+)?)%x([0-9]+))?")
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,12 @@ class Condition:
             )
         if not match[2]:
             return cls(given, match[1])
-        return cls(given, match[1], float(match[2]), int(match[3]))
+        share, times = float(match[2]), int(match[3])
+        if not 0 < share <= 100 or times < 1:
+            raise InputError(
+                f"condition {given!r} adds no copies", remedy="more than 0 % and at most 100 %, once at least"
+            )
+        return cls(given, match[1], share, times)
 
 
 @dataclass(frozen=True)

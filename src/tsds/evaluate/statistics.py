@@ -23,7 +23,8 @@ class Paired:
 
     Attributes:
       mean: of the differences.
-      low, high: 95 % interval by the paired bootstrap.
+      low, high: 95 % interval by the paired bootstrap, which is too narrow for a few pairs.
+      t_low, t_high: the same by Student's t.
       pairs: how many.
       ahead: in how many the first is better.
     """
@@ -31,6 +32,8 @@ class Paired:
     mean: float
     low: float
     high: float
+    t_low: float
+    t_high: float
     pairs: int
     ahead: int
 
@@ -46,12 +49,17 @@ class Paired:
             return None
         gaps = np.array([mine[seed] - theirs[seed] for seed in seeds])
         low, high = bootstrap([gaps])
+        student = Interval.of(gaps)
         ahead = int((gaps < 0).sum() if lower else (gaps > 0).sum())
-        return cls(float(gaps.mean()), low, high, len(seeds), ahead)
+        return cls(float(gaps.mean()), low, high, student.low, student.high, len(seeds), ahead)
 
     def verdict(self, *, lower: bool) -> str:
-        """ "win" or "loss" where the interval leaves out zero, else "tie"; one pair alone decides nothing."""
-        if self.pairs < 2 or self.low <= 0 <= self.high:
+        """ "win" or "loss" where both intervals leave out zero, else "tie"; one pair alone decides nothing.
+
+        By the bootstrap alone every other comparison of two seeds without any difference would be one, of five every
+        sixth.
+        """
+        if self.pairs < 2 or any(a <= 0 <= b for a, b in ((self.low, self.high), (self.t_low, self.t_high))):
             return "tie"
         return "win" if (self.high < 0) == lower else "loss"
 
@@ -61,9 +69,9 @@ class Record:
     """How a method did against another over several targets and sizes.
 
     Attributes:
-      mean, low, high: of the differences, each target and size weighing the same; bootstrap over seeds within each.
+      mean, low, high: of the differences, each target weighing the same; bootstrap over the seeds of each.
       wins, ties, losses: how many of the targets and sizes.
-      seeds: the fewest of a target and size; of one, low and high are the mean itself and tell nothing.
+      seeds: the fewest of a target; of one, low and high are the mean itself and tell nothing.
     """
 
     mean: float
@@ -94,8 +102,22 @@ def bootstrap(groups: Sequence[Array], seed: int = 0) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def by_seed(tables: Sequence[dict[int, float]]) -> Array:
+    """The mean over several sizes of one target of each seed's difference, [seeds], for the seeds that all have.
+
+    The sizes of a seed share its examples: taken for draws of their own they would make an interval too narrow.
+    """
+    shared = sorted(set.intersection(*(set(one) for one in tables)))
+    return np.array([np.mean([one[seed] for one in tables]) for seed in shared])
+
+
 def record_of(gaps: Sequence[Array], verdicts: Sequence[str]) -> Record:
-    """The record over groups of differences [n], each with its verdict."""
+    """The record over targets.
+
+    Args:
+      gaps: the differences of each, [seeds] each.
+      verdicts: of each target and size.
+    """
     low, high = bootstrap(gaps)
     mean = float(np.mean([values.mean() for values in gaps]))
     return Record(

@@ -11,7 +11,7 @@ import numpy as np
 from tsds.compare.measures import Measure
 from tsds.evaluate.cells import Cell, Place
 from tsds.evaluate.settings import REFERENCES
-from tsds.evaluate.statistics import Interval, Paired, record_of
+from tsds.evaluate.statistics import Interval, Paired, by_seed, record_of
 
 #: Facts about training and selection that have a column of their own.
 FACTS = {
@@ -118,13 +118,16 @@ class Outcome:
                     ]
                     if not pairs:
                         continue
-                    gaps = [
-                        np.array([t.of(method, name)[s] - value for s, value in
-                                  t.of(reference, name).items() if s in t.of(method, name)])
-                        for t, _ in pairs
-                    ]  # fmt: skip
+                    targets: dict[str, list[dict[int, float]]] = {}
+                    for t, _ in pairs:
+                        mine, theirs = t.of(method, name), t.of(reference, name)
+                        gaps = {seed: mine[seed] - theirs[seed] for seed in mine.keys() & theirs.keys()}
+                        targets.setdefault(t.target, []).append(gaps)
                     verdicts = [p.verdict(lower=self.less(name)) for _, p in pairs]
-                    found = asdict(record_of(gaps, verdicts))
+                    groups = [values for sizes in targets.values() if len(values := by_seed(sizes))]
+                    if not groups:
+                        continue
+                    found = asdict(record_of(groups, verdicts))
                     rows.append(
                         {"method": method, "against": reference, "condition": condition, "equal": equal, **found}
                     )

@@ -61,7 +61,9 @@ def print_outcome(console: Console, found: Outcome) -> None:
             f"{row['wins']} / {row['ties']} / {row['losses']}",
         )  # fmt: skip
     console.print(shown)
-    console.print(Text("a win or loss: the paired bootstrap interval over the seeds leaves out zero", style="dim"))
+    console.print(
+        Text("a win or loss: paired bootstrap and Student's t over the seeds both leave out zero", style="dim")
+    )
 
 
 def _print_table(console: Console, found: Outcome, table: Table) -> None:
