@@ -31,6 +31,7 @@ from tsds.evaluate.running import evaluate
 from tsds.evaluate.selecting import Selector, drawn_examples
 from tsds.evaluate.settings import Condition, Grid, Training
 from tsds.evaluate.tables import Outcome
+from tsds.report.evaluation import estimate_lines
 from tsds.report.saved import renew
 from tsds.stages import Stages
 
@@ -248,6 +249,10 @@ def test_parts_make_the_whole(tmp_path: Path) -> None:
     plans: list[dict[str, Any]] = []
     assert evaluate("instruction", data, tmp_path / "o", dry_run=True, told=plans.append, **given) is None
     assert plans[0]["cells"] == plans[0]["done"] == 4 and "nats" in plans[0]["primary"]
+    given |= {"seeds": 3, "dry_run": True, "told": plans.append}
+    for count in (15, 20):  # of thirty
+        evaluate("instruction", data, tmp_path / f"{count}", examples=count, **given)
+    assert plans[1]["notes"] == [] and "every seed draws 20 of 30 examples of sea" in estimate_lines(plans[2])[-1]
 
 
 def test_a_report_shows_an_evaluation(tmp_path: Path) -> None:

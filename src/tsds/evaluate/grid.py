@@ -153,7 +153,18 @@ class Evaluation:
             "speed": speed,
             "seconds": ((trained + beside) / min(at_once, len(todo)) + base) / speed if todo else 0.0,
             "mean_tokens": mean,
+            "notes": self._notes() if todo else [],
         }
+
+    def _notes(self) -> list[str]:
+        """What the numbers will not tell: seeds whose examples are much the same."""
+        notes = []
+        for target in self.data.targets.values() if self.grid.seeds > 1 else ():
+            there = len(read(target.examples, target.name))
+            if 2 * self.grid.examples > there:
+                drawn = f"{min(self.grid.examples, there):,} of {there:,} examples of {target.name}"
+                notes.append(f"every seed draws {drawn}: seeds share most of them, and intervals are narrow for it")
+        return notes
 
     def run(self, part: tuple[int, int] = (1, 1), elsewhere: Elsewhere | None = None) -> None:
         """Run the cells that are missing, of these every i-th of n: the parts may run at once, in one folder.

@@ -29,7 +29,7 @@ def estimate_lines(plan: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"about {_time(plan['seconds'])} at {plan['speed']:,.0f} tokens/s on this machine, selecting not counted"
         )
-    return lines
+    return lines + [f"note: {note}" for note in plan.get("notes", ())]
 
 
 def print_outcome(console: Console, found: Outcome) -> None:
