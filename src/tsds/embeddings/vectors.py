@@ -231,9 +231,9 @@ class Vectors:
         for i in range(first, len(self._shards)):
             low = max(start - int(self._starts[i]), 0)
             high = min(stop - int(self._starts[i]), self._shards[i].shape[0])
-            if high <= 0:
+            if self._starts[i] >= stop:
                 break
-            if low < high:
+            if low < high:  # a shard may be empty
                 parts.append(self._shards[i].read(low, high))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
