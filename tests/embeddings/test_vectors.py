@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,3 +33,55 @@ def test_an_empty_shard_hides_no_other(tmp_path: Path, sizes: Sequence[int]) -> 
         np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), ROWS)
     order = np.random.default_rng(1).permutation(60)
     np.testing.assert_array_equal(vectors.take(order), ROWS[order])
+
+
+class _Counted:
+    """An array in memory that knows how often it was read."""
+
+    dtype = ROWS.dtype
+
+    def __init__(self, rows: np.ndarray[Any, Any]) -> None:
+        self.rows, self.shape, self.reads = rows, (int(rows.shape[0]), int(rows.shape[1])), 0
+
+    def read(self, start: int, stop: int) -> np.ndarray[Any, Any]:
+        self.reads += 1
+        return self.rows[start:stop]
+
+
+class _Unlooped(tuple[Any, ...]):
+    """Shards that can be asked for one by one only."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise AssertionError("looks at every shard")
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_take_reads_the_shards_it_needs_once(kept: bool) -> None:
+    shards = [_Counted(part) for part in np.split(ROWS, [10, 20, 20, 35, 50])]
+    vectors = Vectors(shards, np.arange(0, 60, 2) if kept else None)
+    vectors._shards = _Unlooped(vectors._shards)
+    whole = ROWS[::2] if kept else ROWS
+    for wanted in ([], [len(whole) - 1], [0, 29, 1, 0, 29], [12, 11, 13, 12]):
+        rows = np.array(wanted, np.int64)
+        before = [shard.reads for shard in shards]
+        taken = vectors.take(rows)
+        assert taken.dtype == ROWS.dtype and taken.shape == (len(rows), 5)
+        np.testing.assert_array_equal(taken, whole[rows])
+        stored = rows * 2 if kept else rows
+        hit = [int(((stored >= a) & (stored < b)).any()) for a, b in pairwise([0, 10, 20, 20, 35, 50, 60])]
+        assert [shard.reads - was for shard, was in zip(shards, before, strict=True)] == hit
+
+
+def test_take_of_shards_of_two_types_is_of_the_wider(tmp_path: Path) -> None:
+    paths = cut(tmp_path, (30, 30))
+    np.save(paths[0], ROWS[:30].astype(np.float16))
+    taken = Vectors.of(paths).take(np.array([3, 2, 2]))  # of the narrower only
+    assert taken.dtype == np.float32
+    np.testing.assert_array_equal(taken, ROWS[[3, 2, 2]].astype(np.float16).astype(np.float32))
+
+
+def test_there_is_no_row_beyond_the_last(tmp_path: Path) -> None:
+    vectors = Vectors.of(cut(tmp_path, (30, 30)))
+    for rows in ([60], [0, -1]):
+        with pytest.raises(IndexError, match="of 60 rows"):
+            vectors.take(np.array(rows))

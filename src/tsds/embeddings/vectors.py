@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tsds.arrays import Block, Rows
+from tsds.arrays import Block, Rows, runs
 from tsds.embeddings.columns import ColumnShard, column_of
 from tsds.embeddings.gradient_stores import bergson_store, trak_file
 from tsds.errors import InputError
@@ -214,15 +214,23 @@ class Vectors:
         return [(start, min(start + step, self.stored)) for start in range(0, self.stored, step)]
 
     def take(self, rows: Rows) -> Block:
-        """The vectors at these positions, in any order: [len(rows), d]."""
+        """The vectors at these positions, in any order and as often as they are named: [len(rows), d].
+
+        Raises:
+          IndexError: if there is no such position.
+        """
         places = np.asarray(rows if self._kept is None else self._kept[rows], dtype=np.int64)
         if len(self._shards) == 1 and isinstance(self._shards[0], ArrayShard):
             return self._shards[0].array[places]
+        order = np.argsort(places, kind="stable")
+        ordered = places[order]
+        if len(ordered) and not 0 <= ordered[0] <= ordered[-1] < self.stored:
+            raise IndexError(f"positions from {ordered[0]} to {ordered[-1]} of {self.stored} rows")
         out = np.empty((len(places), self.dim), self.dtype)
-        for i, shard in enumerate(self._shards):
-            there = np.flatnonzero((places >= self._starts[i]) & (places < self._starts[i + 1]))
-            if len(there):
-                out[there] = shard.read(0, shard.shape[0])[places[there] - self._starts[i]]
+        # A store may have thousands of shards: what is done for each is done for those that hold a row only.
+        for i, part in runs(np.searchsorted(self._starts, ordered, side="right") - 1):
+            shard = self._shards[i]
+            out[order[part]] = shard.read(0, shard.shape[0])[ordered[part] - self._starts[i]]
         return out
 
     def _read(self, start: int, stop: int) -> Block:
