@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tsds.embeddings import vectors as module
 from tsds.embeddings.vectors import Vectors
 
 ROWS = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
@@ -40,12 +42,15 @@ class _Counted:
 
     dtype = ROWS.dtype
 
-    def __init__(self, rows: np.ndarray[Any, Any]) -> None:
-        self.rows, self.shape, self.reads = rows, (int(rows.shape[0]), int(rows.shape[1])), 0
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self.array, self.shape, self.reads = array, (int(array.shape[0]), int(array.shape[1])), 0
 
     def read(self, start: int, stop: int) -> np.ndarray[Any, Any]:
+        return self.array[start:stop]
+
+    def rows(self, positions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         self.reads += 1
-        return self.rows[start:stop]
+        return self.array[positions]
 
 
 class _Unlooped(tuple[Any, ...]):
@@ -85,3 +90,17 @@ def test_there_is_no_row_beyond_the_last(tmp_path: Path) -> None:
     for rows in ([60], [0, -1]):
         with pytest.raises(IndexError, match="of 60 rows"):
             vectors.take(np.array(rows))
+
+
+@pytest.mark.parametrize("columns", [1, 3, 64])
+def test_take_from_columns_one_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    rows = np.random.default_rng(2).standard_normal((8000, 64))
+    np.save(tmp_path / "fortran.npy", np.asfortranarray(rows))
+    monkeypatch.setattr(module, "_COPIED_BYTES", columns * 8 * 8000)
+    vectors, wanted = Vectors.of(tmp_path / "fortran.npy"), np.array([7999, 0, 4321, 0])
+    tracemalloc.start()
+    taken = vectors.take(wanted)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(taken, rows[wanted])
+    assert peak < rows.nbytes / 50

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Rows, runs
 from tsds.errors import InputError
 
 _COLUMN = re.compile(r"(?P<file>.+\.parquet)(?::(?P<column>[^/]+))?", re.IGNORECASE)
+_HELD_BYTES = 64 << 20
 
 
 def column_of(path: Path) -> tuple[Path, str | None] | None:
     """File and column of FILE.parquet or FILE.parquet:COLUMN; None for another kind of file."""
     match = _COLUMN.fullmatch(str(path))
     return (Path(match["file"]), match["column"]) if match else None
+
+
+class RowGroups:
+    """The row groups asked for last, of all files of a matrix together: 64 MB, and one more whatever its size.
+
+    Threads share them. While one reads, the others wait: they mostly want the same row group, which would be in memory
+    once for each of them. What is sent to another process is empty.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[tuple[Path, str, int], NDArray[Any]] = {}  # the one asked for last at the end
+
+    def __reduce__(self) -> tuple[type[RowGroups], tuple[()]]:
+        return RowGroups, ()
+
+    def get(self, key: tuple[Path, str, int], read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """The row group of a file and column that has this number; read if it is not held."""
+        with self._lock:
+            found = self._held.pop(key, None)
+            if found is None:
+                while sum(group.nbytes for group in self._held.values()) > _HELD_BYTES:
+                    del self._held[next(iter(self._held))]
+                found = read()
+            self._held[key] = found
+            return found
 
 
 @dataclass(frozen=True)
@@ -31,6 +60,7 @@ class ColumnShard:
       column: its name.
       shape: rows and width.
       dtype: of the numbers.
+      groups: that were read last; shards of one matrix share them.
     """
 
     path: Path
@@ -38,10 +68,10 @@ class ColumnShard:
     shape: tuple[int, int]
     dtype: np.dtype[Any]
     _ends: NDArray[np.int64]
-    _latest: dict[int, NDArray[Any]] = field(default_factory=dict, repr=False)  # the row group read last
+    groups: RowGroups = field(default_factory=RowGroups, repr=False, compare=False)
 
     @classmethod
-    def open(cls, path: Path, column: str | None) -> ColumnShard:
+    def open(cls, path: Path, column: str | None, groups: RowGroups) -> ColumnShard:
         """Find the column: the one named, or the only one of lists of floats.
 
         Raises:
@@ -75,30 +105,42 @@ class ColumnShard:
         rows = int(meta.num_rows)
         kind = np.dtype(lists[name].value_type.to_pandas_dtype())
         if rows == 0:
-            return cls(path, name, (0, 1), kind, ends)
-        first = next(_numbers(file.read_row_group(0, columns=[name]).column(name), path, 0, None))
-        return cls(path, name, (rows, first.shape[1]), kind, ends)
+            return cls(path, name, (0, 1), kind, ends, groups)
+        filled = int(np.searchsorted(ends, 0, side="right"))  # a row group may be empty
+        first = next(_numbers(file.read_row_group(filled, columns=[name]).column(name), path, 0, None))
+        return cls(path, name, (rows, first.shape[1]), kind, ends, groups)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Rows start..stop."""
-        parts = []
-        first = int(np.searchsorted(self._ends, start, side="right"))
-        for group in range(first, len(self._ends)):
-            begin = int(self._ends[group - 1]) if group else 0
+        out = np.empty((stop - start, self.shape[1]), self.dtype)
+        for group in range(int(np.searchsorted(self._ends, start, side="right")), len(self._ends)):
+            begin = self._begin(group)
             if begin >= stop:
                 break
-            parts.append(self._group(group, begin)[max(start - begin, 0) : stop - begin])
-        return np.concatenate(parts) if parts else np.empty((0, self.shape[1]), self.dtype)
+            low, high = max(start, begin), min(stop, int(self._ends[group]))
+            if low < high:
+                out[low - start : high - start] = self._group(group)[low - begin : high - begin]
+        return out
 
-    def _group(self, group: int, begin: int) -> NDArray[Any]:
-        if group not in self._latest:
-            import pyarrow.parquet as pq
+    def rows(self, positions: Rows) -> NDArray[Any]:
+        """The rows at these ascending positions; only the row groups that hold one are read, each once."""
+        out = np.empty((len(positions), self.shape[1]), self.dtype)
+        for group, part in runs(np.searchsorted(self._ends, positions, side="right")):
+            out[part] = self._group(group)[positions[part] - self._begin(group)]
+        return out
 
-            table = pq.ParquetFile(self.path).read_row_group(group, columns=[self.column])
-            chunks = list(_numbers(table.column(self.column), self.path, begin, self.shape[1]))
-            self._latest.clear()
-            self._latest[group] = np.concatenate(chunks)
-        return self._latest[group]
+    def _begin(self, group: int) -> int:
+        return int(self._ends[group - 1]) if group else 0
+
+    def _group(self, group: int) -> NDArray[Any]:
+        return self.groups.get((self.path, self.column, group), lambda: self._read_group(group))
+
+    def _read_group(self, group: int) -> NDArray[Any]:
+        import pyarrow.parquet as pq
+
+        table = pq.ParquetFile(self.path).read_row_group(group, columns=[self.column])
+        chunks = list(_numbers(table.column(self.column), self.path, self._begin(group), self.shape[1]))
+        return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
 
 def _numbers(column: Any, path: Path, row: int, width: int | None) -> Iterator[NDArray[Any]]:

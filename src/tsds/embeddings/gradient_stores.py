@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Rows
 from tsds.errors import InputError
 
 _TRAK = ("grads.mmap", "features.mmap")
@@ -45,7 +46,13 @@ class FlatShard:
         if start == stop:
             return np.empty((0, self.shape[1]), self.dtype)
         where = start * self.shape[1] * self.stored.itemsize
-        rows = np.memmap(self.path, self.stored, "r", where, (stop - start, self.shape[1]))
+        return self._widened(np.memmap(self.path, self.stored, "r", where, (stop - start, self.shape[1])))
+
+    def rows(self, positions: Rows) -> NDArray[Any]:
+        """The rows at these ascending positions."""
+        return self._widened(np.memmap(self.path, self.stored, "r", 0, self.shape)[positions])
+
+    def _widened(self, rows: NDArray[Any]) -> NDArray[Any]:
         if self.stored == np.uint16:  # a bfloat16 is the upper half of a float32
             return (rows.astype(np.uint32) << 16).view(np.float32)
         return rows

@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from tsds.arrays import Block
+from tsds.arrays import Block, Rows
 from tsds.embeddings.vectors import NpyShard
 from tsds.errors import InputError
 from tsds.records import atomic_file
@@ -139,6 +139,10 @@ class QuantizedShard:
     def read(self, start: int, stop: int) -> Block:
         """Rows start..stop."""
         return self.whole[start:stop].astype(np.float32) * self.scales[start:stop, None]
+
+    def rows(self, positions: Rows) -> Block:
+        """The rows at these positions."""
+        return self.whole[positions].astype(np.float32) * self.scales[positions, None]
 
 
 def _sha256(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tsds.arrays import Block, Rows, runs
-from tsds.embeddings.columns import ColumnShard, column_of
+from tsds.embeddings.columns import ColumnShard, RowGroups, column_of
 from tsds.embeddings.gradient_stores import bergson_store, trak_file
 from tsds.errors import InputError
 
@@ -63,6 +63,20 @@ class NpyShard:
         where = self.offset + start * row_bytes
         return np.memmap(self.path, self.dtype, "r", where, (stop - start, self.shape[1]))
 
+    def rows(self, positions: Rows) -> Block:
+        """The rows at these ascending positions."""
+        if not self.fortran:
+            return np.asarray(self.read(0, self.shape[0])[positions])
+        out = np.empty((len(positions), self.shape[1]), self.dtype)
+        column_bytes = self.shape[0] * self.dtype.itemsize
+        step = max(1, _COPIED_BYTES // column_bytes)
+        for first in range(0, self.shape[1], step):  # columns as they lie in the file, mapped a few at a time
+            there = (self.shape[0], min(step, self.shape[1] - first))
+            some = np.memmap(self.path, self.dtype, "r", self.offset + first * column_bytes, there, "F")
+            for i in range(there[1]):
+                out[:, first + i] = some[:, i][positions]
+        return out
+
 
 @dataclass(frozen=True)
 class ArrayShard:
@@ -82,6 +96,10 @@ class ArrayShard:
         """Rows start..stop, a view."""
         return self.array[start:stop]
 
+    def rows(self, positions: Rows) -> Block:
+        """The rows at these positions."""
+        return self.array[positions]
+
 
 class MatrixShard(Protocol):
     """Some rows of the matrix, wherever they are and however they are stored."""
@@ -94,6 +112,10 @@ class MatrixShard(Protocol):
 
     def read(self, start: int, stop: int) -> Block:
         """Rows start..stop as floats."""
+        ...
+
+    def rows(self, positions: Rows) -> Block:
+        """The rows at these ascending positions as floats, [n, d]; of the shard, only what they are in is read."""
         ...
 
 
@@ -135,9 +157,10 @@ class Vectors:
         if isinstance(source, Vectors):
             return source
         if isinstance(source, (str, Path)):
-            return cls([open_matrix(Path(source))])
+            source = [source]
         if isinstance(source, (list, tuple)) and source and all(isinstance(x, (str, Path)) for x in source):
-            return cls([open_matrix(Path(x)) for x in source])
+            groups = RowGroups()
+            return cls([open_matrix(Path(x), groups) for x in source])
         array = np.asarray(source)
         _check_matrix(array.shape, array.dtype, name)
         return cls([ArrayShard(np.ascontiguousarray(array))])
@@ -229,8 +252,7 @@ class Vectors:
         out = np.empty((len(places), self.dim), self.dtype)
         # A store may have thousands of shards: what is done for each is done for those that hold a row only.
         for i, part in runs(np.searchsorted(self._starts, ordered, side="right") - 1):
-            shard = self._shards[i]
-            out[order[part]] = shard.read(0, shard.shape[0])[ordered[part] - self._starts[i]]
+            out[order[part]] = self._shards[i].rows(ordered[part] - self._starts[i])
         return out
 
     def _read(self, start: int, stop: int) -> Block:
@@ -246,12 +268,17 @@ class Vectors:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def open_matrix(path: Path) -> MatrixShard:
-    """A .npy file, a column of a parquet file, or gradients that bergson or TRAK left in a folder."""
+def open_matrix(path: Path, groups: RowGroups) -> MatrixShard:
+    """A .npy file, a column of a parquet file, or gradients that bergson or TRAK left in a folder.
+
+    Args:
+      path: of a file or folder, or FILE.parquet:COLUMN.
+      groups: that are held of parquet files.
+    """
     if path.is_dir():
         return bergson_store(path) if (path / "gradients.bin").is_file() else NpyShard.open(trak_file(path))
     column = column_of(path)
-    return NpyShard.open(path) if column is None else ColumnShard.open(*column)
+    return NpyShard.open(path) if column is None else ColumnShard.open(*column, groups)
 
 
 def _check_matrix(shape: tuple[int, ...], dtype: np.dtype[Any], path: str | Path) -> None:
