@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -104,3 +106,33 @@ def test_take_from_columns_one_after_another(tmp_path: Path, monkeypatch: pytest
     tracemalloc.stop()
     np.testing.assert_array_equal(taken, rows[wanted])
     assert peak < rows.nbytes / 50
+
+
+_FEW_FILES = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from tsds.embeddings.shards import open_shard, write_shard
+from tsds.embeddings.vectors import Vectors
+
+folder, dtype = Path(sys.argv[1]), sys.argv[2]
+rows = np.random.default_rng(0).integers(-127, 128, (1200, 3)).astype(np.float32)
+parts = np.split(rows, 300)
+entries = [write_shard(folder, np.full((4, 2), i, np.uint64), part, dtype) for i, part in enumerate(parts)]
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+vectors = Vectors([open_shard(folder, entry) for entry in entries])
+order = np.random.default_rng(1).permutation(1200)
+(block,) = [block for _, block in vectors.blocks(1200)]
+held = [block for _, block in vectors.blocks(40)]  # several at once, as threads hold them
+for found, wanted in ((block, rows), (np.concatenate(held), rows), (vectors.take(order), rows[order])):
+    assert found.dtype == vectors.dtype and np.abs(found - wanted).max() <= (0.5 if dtype == "int8" else 0)
+print(len(vectors))
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_more_shards_than_files_may_be_open(tmp_path: Path, dtype: str) -> None:
+    pytest.importorskip("resource")
+    command = [sys.executable, "-c", _FEW_FILES, str(tmp_path), dtype]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "1200\n", done.stderr

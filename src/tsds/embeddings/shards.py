@@ -110,7 +110,9 @@ def open_shard(folder: Path, entry: Entry) -> NpyShard | QuantizedShard:
     path = folder / f"{entry.name}.npy"
     if entry.dtype != "int8":
         return NpyShard.open(path)
-    return QuantizedShard(path, np.load(path, mmap_mode="r"), np.load(folder / f"{entry.name}.scales.npy"))
+    whole = np.load(path, mmap_mode="r", allow_pickle=False)
+    shape = (int(whole.shape[0]), int(whole.shape[1]))
+    return QuantizedShard(path, shape, int(whole.offset), np.load(folder / f"{entry.name}.scales.npy"))
 
 
 def quantized(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -122,15 +124,15 @@ def quantized(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[n
 
 @dataclass(frozen=True)
 class QuantizedShard:
-    """Vectors stored as whole numbers with a scale for each row, seen as float32."""
+    """Vectors stored as whole numbers with a scale for each row, seen as float32.
+
+    The file is mapped while it is read only: a map holds a file descriptor, and a store has thousands of shards.
+    """
 
     path: Path
-    whole: NDArray[np.int8]
+    shape: tuple[int, int]
+    offset: int
     scales: NDArray[np.float32]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return int(self.whole.shape[0]), int(self.whole.shape[1])
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -138,11 +140,14 @@ class QuantizedShard:
 
     def read(self, start: int, stop: int) -> Block:
         """Rows start..stop."""
-        return self.whole[start:stop].astype(np.float32) * self.scales[start:stop, None]
+        return self._whole()[start:stop].astype(np.float32) * self.scales[start:stop, None]
 
     def rows(self, positions: Rows) -> Block:
         """The rows at these positions."""
-        return self.whole[positions].astype(np.float32) * self.scales[positions, None]
+        return self._whole()[positions].astype(np.float32) * self.scales[positions, None]
+
+    def _whole(self) -> NDArray[np.int8]:
+        return np.memmap(self.path, np.int8, "r", self.offset, self.shape)
 
 
 def _sha256(path: Path) -> str:

@@ -257,15 +257,17 @@ class Vectors:
 
     def _read(self, start: int, stop: int) -> Block:
         first = int(np.searchsorted(self._starts, start, side="right")) - 1
-        parts = []
-        for i in range(first, len(self._shards)):
-            low = max(start - int(self._starts[i]), 0)
-            high = min(stop - int(self._starts[i]), self._shards[i].shape[0])
-            if self._starts[i] >= stop:
-                break
+        last = int(np.searchsorted(self._starts, stop, side="left"))
+        if last - first == 1:
+            return self._shards[first].read(start - int(self._starts[first]), stop - int(self._starts[first]))
+        # Copied one by one: what is read of a file holds a descriptor of it, and a block may be of thousands of files.
+        shards = self._shards[first:last]
+        out = np.empty((stop - start, self.dim), np.result_type(*{shard.dtype for shard in shards if shard.shape[0]}))
+        for shard, begin in zip(shards, self._starts[first:last].tolist(), strict=True):
+            low, high = max(start, begin), min(stop, begin + shard.shape[0])
             if low < high:  # a shard may be empty
-                parts.append(self._shards[i].read(low, high))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+                out[low - start : high - start] = shard.read(low - begin, high - begin)
+        return out
 
 
 def open_matrix(path: Path, groups: RowGroups) -> MatrixShard:
