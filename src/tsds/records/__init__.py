@@ -6,11 +6,12 @@ from tsds.records.dialogue import Dialogue, Turn
 from tsds.records.duplicates import IdHashes, repeated
 from tsds.records.files import atomic_file, user_cache
 from tsds.records.formats import FORMATS, Format
+from tsds.records.paths import STORE_MARK, is_store
 from tsds.records.pool import Part, Pool
 from tsds.records.reading import Shorter
 from tsds.records.remote import Elsewhere, is_remote
 from tsds.records.shards import Shard
-from tsds.records.sources import STORE_MARK, Sources, array_files, file_facts, is_store, is_vectors, not_here
+from tsds.records.sources import Sources, array_files, file_facts, is_vectors, not_here
 from tsds.records.text import FOUND, TextSpec
 
 __all__ = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import glob
 import os
 import shutil
 import sys
@@ -15,20 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from tsds.errors import InputError
 from tsds.records.blocks import Block, Objects
 from tsds.records.formats import FORMATS, Format, format_of, known_suffixes
+from tsds.records.paths import STDIN, files_of, is_array, looks_like_path
 from tsds.records.remote import RemoteFile, is_remote, remote_files, shown
 from tsds.records.shards import Shard
 from tsds.records.tables import read_dataset
 
 #: What users may give: a path, paths, texts, records, a `datasets.Dataset` or several.
 Sources = Any
-#: Marks a folder of stored vectors (tsds.embeddings.store), which is no pool.
-STORE_MARK = "tsds-store.json"
-_STDIN = Path("-")
 _OBJECTS_BLOCK = 4096
 
 
@@ -47,7 +42,7 @@ def shards_of(sources: Sources, role: str) -> list[Shard]:
         return _in_memory(sources, role)
     if not paths:
         raise InputError(f"no {role} is given", remedy="name a file, a folder or a glob")
-    files = _files(paths)
+    files = files_of(paths)
     formats = _formats(files, role)
     return [
         _standard_input() if entry is None else _file_shard(entry, file, shown(file))
@@ -62,10 +57,10 @@ def is_vectors(sources: Sources) -> bool:
     paths = _as_paths(sources, "source")
     if paths is None:
         return isinstance(sources, Sequence) and any(isinstance(one, np.ndarray) for one in sources)
-    files = _files(paths)
-    arrays = [file for file in files if _is_array(file)]
+    files = files_of(paths)
+    arrays = [file for file in files if is_array(file)]
     if arrays and len(arrays) < len(files):
-        other = next(file for file in files if not _is_array(file))
+        other = next(file for file in files if not is_array(file))
         raise InputError(f"an array of embeddings among records ({other})", path=arrays[0], remedy="give one kind")
     return bool(arrays)
 
@@ -75,7 +70,7 @@ def array_files(sources: Sources) -> list[Path] | None:
     if isinstance(sources, np.ndarray):
         return None
     paths = _as_paths(sources, "source")
-    return None if paths is None else _files(paths)
+    return None if paths is None else files_of(paths)
 
 
 def file_facts(sources: Sources) -> list[dict[str, Any]]:
@@ -86,19 +81,14 @@ def file_facts(sources: Sources) -> list[dict[str, Any]]:
             for file in remote_files(one):
                 facts.append({"name": file.address, "bytes": file.size, "changed": file.local.parent.name})
             continue
-        for path in _files([one]):
-            if path == _STDIN:  # it can't be read twice, so it is never the same
+        for path in files_of([one]):
+            if path == STDIN:  # it can't be read twice, so it is never the same
                 facts.append({"name": "standard input", "bytes": None, "changed": time.time_ns()})
                 continue
             held = path if path.exists() else Path(str(path).rpartition(":")[0])  # FILE.parquet:COLUMN
             about = held.stat()
             facts.append({"name": str(path), "bytes": about.st_size, "changed": about.st_mtime_ns})
     return facts
-
-
-def is_store(folder: Path) -> bool:
-    """Whether a folder is a store of vectors (tsds.embeddings.store)."""
-    return (folder / STORE_MARK).is_file()
 
 
 def not_here(sources: Sources) -> list[RemoteFile]:
@@ -125,107 +115,7 @@ def _as_paths(sources: Sources, role: str) -> list[str] | None:
             raise InputError(f"the {role} mixes paths with records", remedy="give one kind")
         return [os.fspath(one) for one in sources]
     # Texts end it at the first element that is no path, so a long list of texts costs nothing.
-    return list(sources) if all(isinstance(one, str) and _looks_like_path(one) for one in sources) else None
-
-
-def _looks_like_path(text: str) -> bool:
-    if text == "-" or is_remote(text):
-        return True
-    if len(text) > 4096 or "\0" in text or "\n" in text:
-        return False
-    path = Path(text)
-    has_suffix = format_of(path) is not None or path.suffix.lower() in (".npy", ".mmap")
-    if has_suffix and not any(letter.isspace() for letter in text):
-        return True
-    try:
-        return path.expanduser().exists() or (has_suffix and bool(_matches(text)))
-    except (OSError, RuntimeError):  # a name too long for the system, or the home of nobody: a text
-        return False
-
-
-def _files(paths: list[str]) -> list[Path]:
-    files: list[Path] = []
-    for given in paths:
-        try:
-            files += _expanded(given)
-        except OSError as error:
-            raise InputError(f"can't be read: {error.strerror or error}", path=given) from error
-    return files
-
-
-def _expanded(given: str) -> list[Path]:
-    """The files that a path, folder or glob stands for, sorted."""
-    if given == "-":
-        return [_STDIN]
-    if is_remote(given):
-        return [file.fetch() for file in remote_files(given)]
-    path = Path(given).expanduser()
-    if path.is_dir():
-        if _holds_gradients(path):
-            return [path]
-        files = _in_folder(path, frozenset())
-        if not files:
-            raise InputError("the folder has no file that can be read", path=given, remedy=f"known: {known_suffixes()}")
-        return files
-    file, colon, column = given.rpartition(":")
-    if path.exists() or (colon and column and file.lower().endswith(".parquet") and Path(file).exists()):
-        return [path]  # FILE.parquet:COLUMN is a column of vectors
-    if glob.has_magic(given):
-        matches = _matches(given)
-        if not matches:
-            raise InputError("the glob matches no file", path=given, remedy="try it with ls")
-        return [file for match in matches for file in _expanded(match)]
-    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, siblings, 1)
-    remedy = f"did you mean {path.parent / near[0]}?" if near else "check the path"
-    raise InputError("no such file or folder", path=given, remedy=remedy)
-
-
-def _matches(pattern: str) -> list[str]:
-    """What a glob stands for, "**" included, sorted; a name without any magic stands for nothing."""
-    if not glob.has_magic(pattern):
-        return []
-    return sorted(glob.glob(str(Path(pattern).expanduser()), recursive=True))  # noqa: PTH207 - patterns may be absolute
-
-
-def _in_folder(folder: Path, above: frozenset[Path]) -> list[Path]:
-    """All files of known formats in a folder and those below it; what `datasets` saved is read in its own order."""
-    if (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file():
-        return _saved_dataset(folder)
-    if (folder / "dataset_dict.json").is_file():
-        splits = orjson.loads((folder / "dataset_dict.json").read_bytes())["splits"]
-        if len(splits) != 1:
-            remedy = f"name one of them: {folder / splits[0]}" if splits else "save it again"
-            raise InputError(f"the folder holds several splits: {', '.join(splits)}", path=folder, remedy=remedy)
-        return _in_folder(folder / splits[0], above)
-    if is_store(folder):
-        raise InputError(
-            "a store: its vectors are found by their texts", path=folder, remedy="name the pool, and this as --store"
-        )
-    files: list[Path] = []
-    above = above | {folder.resolve()}
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            if entry.resolve() not in above:  # a link to a folder above it
-                files += _in_folder(entry, above)
-        elif format_of(entry) is not None or _is_array(entry):
-            files.append(entry)
-    return files
-
-
-def _saved_dataset(folder: Path) -> list[Path]:
-    state = folder / "state.json"
-    try:
-        content = orjson.loads(state.read_bytes())
-        files = [folder / entry["filename"] for entry in content["_data_files"]]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError("not what save_to_disk writes", path=state, remedy="save the dataset again") from error
-    if content.get("_indices_data_files"):
-        remedy = "call flatten_indices() before save_to_disk()"
-        raise InputError("the dataset was saved with an order of its own", path=folder, remedy=remedy)
-    return files
+    return list(sources) if all(isinstance(one, str) and looks_like_path(one) for one in sources) else None
 
 
 def _formats(files: list[Path], role: str) -> list[Format | None]:
@@ -234,12 +124,12 @@ def _formats(files: list[Path], role: str) -> list[Format | None]:
     seen: set[Path] = set()
     for file in files:
         entry = format_of(file)
-        if _is_array(file):
+        if is_array(file):
             remedy = f"give the {role} either as records or as arrays"
             raise InputError("an array of embeddings where records are read", path=file, remedy=remedy)
-        if file != _STDIN and not file.exists():
+        if file != STDIN and not file.exists():
             raise InputError("the folder names a file that is missing", path=file, remedy="save the dataset again")
-        if file != _STDIN and entry is None:
+        if file != STDIN and entry is None:
             raise InputError("unknown kind of file", path=file, remedy=f"known: {known_suffixes()}")
         if file.resolve() in seen:
             raise InputError(f"given twice in the {role}", path=file, remedy="a folder or glob may hold it already")
@@ -301,16 +191,6 @@ def _is_dataset(source: object) -> bool:
         remedy = "choose one split of it" if "Dict" in kind else "a pool is read more than once: save it to disk first"
         raise InputError(f"a datasets.{kind} can't be read", remedy=remedy)
     return isinstance(source, package.Dataset)
-
-
-def _is_array(path: Path) -> bool:
-    return path.suffix.lower() in (".npy", ".mmap") or path.is_dir()  # of folders only stores of gradients get here
-
-
-def _holds_gradients(folder: Path) -> bool:
-    """Whether bergson or TRAK wrote it: one matrix, not a folder of files."""
-    bergson = (folder / "gradients.bin").is_file() and (folder / "info.json").is_file()
-    return bergson or ((folder / "metadata.json").is_file() and any(folder.glob("*/*.mmap")))
 
 
 def _no_schema() -> None:
