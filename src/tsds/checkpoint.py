@@ -65,7 +65,9 @@ class Checkpoint:
 
 @contextmanager
 def resumable(out: Path | str, begun: dict[str, Any], *, resume: bool, overwrite: bool) -> Iterator[Checkpoint]:
-    """The checkpoint of a run that writes to `out`; it stays if the run does not come to its end.
+    """The checkpoint of a run that writes to `out`; if the run does not come to its end, it stays with what was done.
+
+    Whatever ends the block early is given a note that says so; if nothing was done, nothing stays.
 
     Args:
       out: the folder of the run; for an address, what was done is kept in the user's cache, or $TSDS_RESUME.
@@ -96,14 +98,11 @@ def resumable(out: Path | str, begun: dict[str, Any], *, resume: bool, overwrite
                 file.write(orjson.dumps(begun, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         try:
             yield Checkpoint(folder)
-        except InputError:
-            shutil.rmtree(folder, ignore_errors=True)  # what is wrong must be mended, and then it is another run
-            raise
         except BaseException as stop:
-            if not _holds_something(folder):
+            if _holds_something(folder):
+                stop.add_note("--resume goes on with what was done, --overwrite begins anew")
+            else:
                 shutil.rmtree(folder, ignore_errors=True)
-            elif isinstance(stop, KeyboardInterrupt):
-                raise KeyboardInterrupt("; --resume goes on with what was done") from None
             raise
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -152,4 +151,6 @@ def _empty(folder: Path) -> None:
 
 
 def _holds_something(folder: Path) -> bool:
-    return any(path.name not in (_BEGUN, _LOCK) and not path.name.startswith(".") for path in folder.iterdir())
+    """Whether anything was finished: what is being written has a dot before its name."""
+    done = (path for path in folder.rglob("*") if path.name != _BEGUN and not path.name.startswith("."))
+    return any(path.is_file() for path in done)

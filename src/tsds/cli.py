@@ -79,11 +79,14 @@ def select(
     screen = Screen(json=json, quiet=quiet)
     sources, tasks = paths_of(pool), tasks_of(target)
     from tsds.checkpoint import resumable
-    from tsds.output import begun_with, write_run
+    from tsds.output import begun_with, check_format, write_run
     from tsds.places import check_vacant, reserved
+    from tsds.records import is_vectors
     from tsds.searching import working
     from tsds.selection import run
 
+    if format is not None:
+        check_format(format, vectors=is_vectors(sources))
     if dry_run:
         from tsds.forecast import forecast
 
@@ -272,19 +275,25 @@ def main() -> NoReturn:
     except TsdsError as error:
         if debug:
             raise
-        _fail(str(error), error.exit_code)
+        _fail(_noted(str(error), error), error.exit_code)
     except KeyboardInterrupt as stop:
-        _fail(f"interrupted; nothing was written{stop}", 130)
+        _fail(_noted("interrupted; nothing was written", stop), 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: no further complaint
         sys.exit(1)
-    except MemoryError:
-        _fail("out of memory (a smaller pool, or a machine with more)", 1)
+    except MemoryError as error:
+        _fail(_noted("out of memory (a smaller pool, or a machine with more)", error), 1)
     except Exception as error:
         if debug:
             raise
-        _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where; please report it)", 1)
+        what = f"unexpected {type(error).__name__}: {error} (--debug shows where; please report it)"
+        _fail(_noted(what, error), 1)
     sys.exit(0)
+
+
+def _noted(message: str, error: BaseException) -> str:
+    """The message, and what was noted on the way about what is left of the run."""
+    return "; ".join([message, *getattr(error, "__notes__", [])])
 
 
 def _fail(message: str, code: int) -> NoReturn:

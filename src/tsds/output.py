@@ -16,7 +16,7 @@ from tsds.census import by_file
 from tsds.engines import Engine
 from tsds.errors import InputError
 from tsds.places import RUN
-from tsds.records import atomic_file, file_facts
+from tsds.records import atomic_file, file_facts, writable
 from tsds.report.data import facts_of
 from tsds.report.explorer import explorer
 from tsds.report.facts import Facts
@@ -28,6 +28,17 @@ from tsds.settings import Settings
 _NO_MATTER = ("engine", "workers", "memory", "device", "store", "index")
 _FILES = ("exclude", "embeddings", "target_embeddings")
 TABLE, PAGE = "selection.parquet", "report.html"
+
+
+def check_format(format: str | None, *, vectors: bool) -> None:
+    """Raise InputError if no pool of records, or of `vectors`, can be written so: better before the work than after it.
+
+    Whether the chosen records fit the format is known only when they are written.
+    """
+    if vectors and format not in (None, "npy"):
+        raise InputError(f"a pool of embeddings can't be written as {format}", remedy="leave out --format")
+    if format is not None and not vectors:
+        writable(format)
 
 
 def write_run(
@@ -191,8 +202,7 @@ def _described(value: Any) -> str | list[str]:
 
 
 def _write_vectors(selection: Selection, folder: Path, format: str | None) -> Path:
-    if format not in (None, "npy"):
-        raise InputError(f"a pool of embeddings can't be written as {format}", remedy="leave out --format")
+    check_format(format, vectors=True)
     rows = np.repeat(selection.answer.rows, selection.drawn.counts)
     path = folder / "selected.npy"
     with atomic_file(path) as file:

@@ -312,10 +312,14 @@ class Selection:
         Args:
           folder: made if missing, here or at an address; refused if it holds a run already, unless `overwrite`.
           format: of the chosen records; the pool's own if None.
+
+        Raises:
+          InputError: if the folder is refused or can't be written, or the records can't be written in that format.
         """
-        from tsds.output import write_run
+        from tsds.output import check_format, write_run
         from tsds.places import reserved
 
+        check_format(format, vectors=self.inputs.candidates.records is None)
         with reserved(folder, overwrite=overwrite) as scratch:
             write_run(self, scratch, format=format)
         return folder

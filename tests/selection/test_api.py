@@ -54,6 +54,15 @@ def test_weights_serve_a_sampler_and_agree_with_the_table() -> None:
     assert np.count_nonzero(chosen.weights) == len(chosen.rows)
 
 
+def test_a_format_that_is_none_is_said_before_the_place_is_touched(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'parqet' \(did you mean parquet\?"):
+        tsds.select(POOL, TARGET, size=9).save(tmp_path / "a" / "b", format="parqet")
+    x = np.random.default_rng(0).standard_normal((30, 6))
+    with pytest.raises(InputError, match="embeddings can't be written as jsonl"):
+        tsds.select(x, x[:3], size=3).save(tmp_path / "a" / "b", format="jsonl")
+    assert not (tmp_path / "a").exists()
+
+
 def test_the_path_answers_other_strengths_without_another_search() -> None:
     chosen = tsds.select(POOL, TARGET, size=25, method="kde")
     point = chosen.path.at(neighbors=chosen.answer.neighbors)

@@ -154,6 +154,36 @@ def test_two_runs_at_once_do_not_share_a_folder(files: list[object], tmp_path: P
     assert "another run is writing to it" in said.stderr
 
 
+def test_an_unknown_format_is_said_before_any_work(files: list[object], tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    process = start([*files, "--out", tmp_path / "out", "--format", "jsnl"], done, 0)
+    assert process.wait(timeout=300) == 2
+    said = done.with_suffix(".said").read_text()
+    assert said.startswith("tsds: can't write the format 'jsnl' (did you mean jsonl?") and said.count("\n") == 1
+    assert not done.exists(), "something was done first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["done.said", "pool.jsonl", "target.jsonl"]
+
+
+def test_an_error_late_in_a_run_leaves_what_was_done(files: list[object], tmp_path: Path) -> None:
+    """The chosen records do not fit the format, which is known when all else is done; another format goes on."""
+    pool = Path(str(files[2]))
+    write_jsonl(pool, [{"text": text.replace(" number", "\nnumber")} for text in texts(2000)])
+    done, out, whole = tmp_path / "done", tmp_path / "out", tmp_path / "whole"
+    process = start([*files, "--out", out, "--format", "txt"], done, 0)
+    assert process.wait(timeout=300) == 2
+    said = done.with_suffix(".said").read_text()
+    assert "line break" in said and said.count("\n") == 1
+    assert said.rstrip().endswith("; --resume goes on with what was done, --overwrite begins anew")
+    before = done.read_text().split()
+    assert "answer" in before and not out.exists()
+    process = start([*files, "--out", out, "--resume"], done, 0)
+    assert process.wait(timeout=300) == 0, done.with_suffix(".said").read_text()
+    assert done.read_text().split() == before, "something was done again"
+    assert start([*files, "--out", whole], tmp_path / "unused", 0).wait(timeout=300) == 0
+    assert bytes_of(out) == bytes_of(whole)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
 def test_bad_input_leaves_nothing(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [{"text": text} for text in texts(200)]
     pool = write_jsonl(tmp_path / "pool.jsonl", [*rows, {"text": 3}])

@@ -5,7 +5,7 @@ from tsds.records.blocks import Record
 from tsds.records.dialogue import Dialogue, Turn
 from tsds.records.duplicates import IdHashes, repeated
 from tsds.records.files import atomic_file, user_cache
-from tsds.records.formats import FORMATS, Format
+from tsds.records.formats import FORMATS, Format, writable
 from tsds.records.paths import STORE_MARK, is_store
 from tsds.records.pool import Part, Pool
 from tsds.records.reading import Shorter
@@ -41,4 +41,5 @@ __all__ = [
     "not_here",
     "repeated",
     "user_cache",
+    "writable",
 ]

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import difflib
 import glob
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 
 from tsds.errors import InputError
 from tsds.records.formats import format_of, known_suffixes
-from tsds.records.remote import is_remote, remote_files
+from tsds.records.remote import RemoteFile, is_remote, remote_files
 
 #: Marks a folder of stored vectors (tsds.embeddings.store), which is no pool.
 STORE_MARK = "tsds-store.json"
 STDIN = Path("-")
 
 
-def files_of(paths: list[str]) -> list[Path]:
-    """The files that these stand for; what is elsewhere is fetched.
+def files_of(paths: list[str], local: Callable[[RemoteFile], Path] = RemoteFile.fetch) -> list[Path]:
+    """The files that these stand for; what is elsewhere is fetched, unless `local` gives another path for it.
 
     Raises:
       InputError: if one stands for nothing, or can't be read.
@@ -26,7 +27,7 @@ def files_of(paths: list[str]) -> list[Path]:
     files: list[Path] = []
     for given in paths:
         try:
-            files += _expanded(given)
+            files += _expanded(given, local)
         except OSError as error:
             raise InputError(f"can't be read: {error.strerror or error}", path=given) from error
     return files
@@ -58,12 +59,12 @@ def is_array(path: Path) -> bool:
     return path.suffix.lower() in (".npy", ".mmap") or path.is_dir()  # of folders only stores of gradients get here
 
 
-def _expanded(given: str) -> list[Path]:
+def _expanded(given: str, local: Callable[[RemoteFile], Path]) -> list[Path]:
     """The files that a path, folder or glob stands for, sorted."""
     if given == "-":
         return [STDIN]
     if is_remote(given):
-        return [file.fetch() for file in remote_files(given)]
+        return [local(file) for file in remote_files(given)]
     path = Path(given).expanduser()
     if path.is_dir():
         if _holds_gradients(path):
@@ -79,7 +80,7 @@ def _expanded(given: str) -> list[Path]:
         matches = _matches(given)
         if not matches:
             raise InputError("the glob matches no file", path=given, remedy="try it with ls")
-        return [file for match in matches for file in _expanded(match)]
+        return [file for match in matches for file in _expanded(match, local)]
     siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, siblings, 1)
     remedy = f"did you mean {path.parent / near[0]}?" if near else "check the path"

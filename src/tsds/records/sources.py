@@ -51,13 +51,17 @@ def shards_of(sources: Sources, role: str) -> list[Shard]:
 
 
 def is_vectors(sources: Sources) -> bool:
-    """Whether these are embeddings: an array, or .npy files. Raises InputError if .npy is mixed with records."""
+    """Whether these are embeddings: an array, or .npy files; nothing is fetched.
+
+    Raises:
+      InputError: if .npy is mixed with records.
+    """
     if isinstance(sources, np.ndarray):
         return True
     paths = _as_paths(sources, "source")
     if paths is None:
         return isinstance(sources, Sequence) and any(isinstance(one, np.ndarray) for one in sources)
-    files = files_of(paths)
+    files = files_of(paths, lambda file: file.local)  # their names say it
     arrays = [file for file in files if is_array(file)]
     if arrays and len(arrays) < len(files):
         other = next(file for file in files if not is_array(file))
