@@ -9,16 +9,29 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from tsds import options as opt
 from tsds.arguments import command_line, paths_of, settings_of, spread, tasks_of
-from tsds.errors import TsdsError
+from tsds.errors import Interrupted, TsdsError
 from tsds.evaluate.command import evaluate_app
 from tsds.screen import Screen
 from tsds.store_command import embed, index, store_app
 
+
+class _Verbs(TyperGroup):
+    """Typer ends an interrupted verb without a word; here it is an error, and told as the others are."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise Interrupted(_noted("interrupted", stop)) from stop
+
+
 app = typer.Typer(
     name="tsds",
+    cls=_Verbs,
     help="Select the finetuning data that serves your task.",
     no_args_is_help=True,
     add_completion=False,
@@ -276,8 +289,8 @@ def main() -> NoReturn:
         if debug:
             raise
         _fail(_noted(str(error), error), error.exit_code)
-    except KeyboardInterrupt as stop:
-        _fail(_noted("interrupted; nothing was written", stop), 130)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: no further complaint
         sys.exit(1)

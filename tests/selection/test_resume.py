@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -182,6 +183,17 @@ def test_an_error_late_in_a_run_leaves_what_was_done(files: list[object], tmp_pa
     assert start([*files, "--out", whole], tmp_path / "unused", 0).wait(timeout=300) == 0
     assert bytes_of(out) == bytes_of(whole)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_interrupted_run_says_how_to_go_on(files: list[object], tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    process = start([*files, "--out", tmp_path / "out"], done, 0.3)
+    while not done.exists():
+        assert process.poll() is None, done.with_suffix(".said").read_text()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    said = done.with_suffix(".said").read_text().splitlines()[-1]
+    assert said.startswith("tsds: interrupted; --resume goes on with what was done")
 
 
 def test_bad_input_leaves_nothing(tmp_path: Path) -> None:
