@@ -2,6 +2,7 @@
 
     .OUT.tsds-resume/
       begun.json        settings, version and input files of the run
+      encoder.json      what tells its vectors from those of another encoder
       NAME.npz          arrays that a stage has made; NAME-START.npz of the part of a pass that starts there
       NUMBER/START.npy  vectors of a stream of texts, from a row on
 
@@ -29,7 +30,8 @@ import tsds
 from tsds.errors import InputError
 from tsds.records import atomic_file, is_remote, user_cache
 
-_BEGUN, _LOCK = "begun.json", ".lock"
+_BEGUN, _ENCODER, _LOCK = "begun.json", "encoder.json", ".lock"
+_ANEW = "--overwrite without --resume begins anew"
 #: Stages of fewer rows take seconds and are not recorded.
 LEAST_ROWS = 100_000
 
@@ -56,6 +58,20 @@ class Checkpoint:
         """Keep arrays under a name."""
         with atomic_file(self.folder / f"{name}.npz") as file:
             np.savez(file, **arrays)
+
+    def same_encoder(self, name: str, marks: Mapping[str, str]) -> None:
+        """Keep what tells an encoder's vectors from others, or compare it with what was kept.
+
+        Raises:
+          InputError: if it differs: vectors of two encoders, and what was found among them, must not be mixed.
+        """
+        path = self.folder / _ENCODER
+        if not path.exists():
+            with atomic_file(path) as file:
+                file.write(orjson.dumps(marks, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        elif orjson.loads(path.read_bytes()) != marks:
+            remedy = f"use it as it was then, with --store only if it was given, or {_ANEW}"
+            raise InputError(f"encoder {name} gives other vectors than in the run to be resumed", remedy=remedy)
 
     def drop(self, pattern: str) -> None:
         """Remove what is kept under names like this."""
@@ -115,22 +131,21 @@ def _folder_of(out: Path | str) -> Path:
 
 
 def _check_same(now: dict[str, Any], then: dict[str, Any]) -> None:
-    remedy = "--overwrite without --resume begins anew"
     if now["tsds"] != then.get("tsds"):
-        raise InputError(f"the run was begun by tsds {then.get('tsds')}, this is {now['tsds']}", remedy=remedy)
+        raise InputError(f"the run was begun by tsds {then.get('tsds')}, this is {now['tsds']}", remedy=_ANEW)
     for name, value in now["settings"].items():
         before = then["settings"].get(name)
         if value != before:
             flag = "--" + name.replace("_", "-")
-            raise InputError(f"{flag} is {value} and was {before} in the run to be resumed", remedy=remedy)
+            raise InputError(f"{flag} is {value} and was {before} in the run to be resumed", remedy=_ANEW)
     was = {one["name"]: one for one in then["files"]}
     for one in now["files"]:
         if one["name"] not in was:
-            raise InputError("was not in the run to be resumed", path=one["name"], remedy=remedy)
+            raise InputError("was not in the run to be resumed", path=one["name"], remedy=_ANEW)
         if one != was.pop(one["name"]):
-            raise InputError("has changed since the run to be resumed began", path=one["name"], remedy=remedy)
+            raise InputError("has changed since the run to be resumed began", path=one["name"], remedy=_ANEW)
     if was:
-        raise InputError("was in the run to be resumed and is not now", path=next(iter(was)), remedy=remedy)
+        raise InputError("was in the run to be resumed and is not now", path=next(iter(was)), remedy=_ANEW)
 
 
 def _hold(handle: int, out: Path | str) -> None:
@@ -152,5 +167,5 @@ def _empty(folder: Path) -> None:
 
 def _holds_something(folder: Path) -> bool:
     """Whether anything was finished: what is being written has a dot before its name."""
-    done = (path for path in folder.rglob("*") if path.name != _BEGUN and not path.name.startswith("."))
-    return any(path.is_file() for path in done)
+    done = (path for path in folder.rglob("*") if not path.name.startswith("."))
+    return any(path.is_file() and path.name not in (_BEGUN, _ENCODER) for path in done)

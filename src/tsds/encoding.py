@@ -83,9 +83,21 @@ class Embedder:
         self.latest = {"found": 0, "made": 0}  # texts of the latest call that were stored, and that were encoded
 
     def fit(self, corpus: Corpus) -> None:
-        """Let the encoder learn from the pool, or take what an earlier run has learned from it."""
+        """Let the encoder learn from the pool, or take what an earlier run has learned from it.
+
+        Raises:
+          InputError: if the run is resumed and this encoder is not the one that it began with.
+        """
         with self.stages.stage("fit the encoder", len(corpus)) as advance:
             self._fit(corpus, len(corpus), advance)
+        if self.stages.checkpoint is not None:
+            self.stages.checkpoint.same_encoder(self.spec, self._marks())
+
+    def _marks(self) -> dict[str, str]:
+        """What tells the vectors that it gives from those of another; a store rounds them."""
+        roles: tuple[Role, ...] = ("candidate", "target")
+        stored = "float32" if self.store is None else self.store.precision
+        return {**{role: self.encoder.fingerprint(role) for role in roles}, "numbers": stored}
 
     def _fit(self, corpus: Corpus, count: int, advance: Callable[[int], None]) -> None:
         kept = self.stages.checkpoint if count >= LEAST_ROWS and isinstance(self.encoder, Restores) else None

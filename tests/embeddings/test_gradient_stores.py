@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import tsds
 from tests.command.run import texts
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
+from tsds.records import file_facts
 
 ROWS = np.random.default_rng(0).standard_normal((120, 12)).astype(np.float32)
 SIZES = {"layers.0.q": 8, "layers.0.v": 4}
@@ -93,3 +95,16 @@ def test_what_is_wrong_with_a_store_is_said(tmp_path: Path) -> None:
     for path, why in cases:
         with pytest.raises(InputError, match=why):
             tsds.select(path, ROWS[:3], size=5)
+
+
+def test_a_store_that_is_written_anew_is_another_file_to_a_run_that_is_resumed(tmp_path: Path) -> None:
+    store = bergson(tmp_path / "run")
+    before, folder = file_facts([store]), store.stat().st_mtime_ns
+    assert file_facts([store]) == before
+    values = store / "gradients.bin"
+    values.write_bytes(values.read_bytes()[::-1])  # the same folder, names and sizes
+    os.utime(values, ns=(1, 1))
+    assert store.stat().st_mtime_ns == folder
+    assert [fact for fact in file_facts([store]) if fact not in before] == [
+        {"name": str(values), "bytes": values.stat().st_size, "changed": 1}
+    ]

@@ -15,6 +15,13 @@ import pytest
 
 from tests.command.run import texts, write_jsonl
 from tests.command.run import tsds as command
+from tsds.census import take_census
+from tsds.checkpoint import Checkpoint
+from tsds.corpus import Corpus
+from tsds.encoding import Embedder
+from tsds.errors import InputError
+from tsds.records import Pool
+from tsds.stages import Stages
 
 #: More for a longer look: TSDS_KILLS=30.
 KILLS = int(os.environ.get("TSDS_KILLS", "5"))
@@ -122,6 +129,67 @@ def test_what_has_changed_is_named(files: list[object], tmp_path: Path) -> None:
     assert said.returncode == 2
     assert f"{pool}: has changed since the run to be resumed began" in said.stderr
     assert not out.exists()
+
+
+def test_a_function_that_has_changed_is_refused_and_the_same_goes_on(
+    files: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code is in a module beside the one that is named, which only hands it on."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    source = tmp_path / "written.py"
+    code = (
+        "import numpy as np\n"
+        "def letters(texts):\n"
+        "    counts = [[text.count(c) + len(text) / 100 for c in 'abcdefghijklmnop'] for text in texts]\n"
+        "    return np.array(counts, np.float32)\n"
+    )
+    source.write_text(code)
+    (tmp_path / "named.py").write_text("from written import letters\n")
+    files = [*files, "--encoder", "python:named:letters"]
+    done, out, whole = tmp_path / "done", tmp_path / "out", tmp_path / "whole"
+    assert start([*files, "--out", whole], tmp_path / "unused", 0).wait(timeout=300) == 0
+    leave_a_killed_run(files, out, tmp_path)
+
+    source.write_text(code.replace("text.count(c)", "2 * text.count(c)"))
+    process = start([*files, "--out", out, "--resume"], tmp_path / "refused", 0)
+    assert process.wait(timeout=300) == 2
+    (line,) = (tmp_path / "refused.said").read_text().splitlines()
+    assert line.startswith("tsds: encoder python:named:letters gives other vectors than in the run to be resumed")
+    assert not out.exists()
+
+    source.write_text(code)
+    process = start([*files, "--out", out, "--resume"], done, 0)
+    assert process.wait(timeout=300) == 0, done.with_suffix(".said").read_text()
+    names = done.read_text().split()
+    assert len(names) == len(set(names)), "a part that was done was done again"
+    assert bytes_of(out) == bytes_of(whole)
+
+
+def test_vectors_that_a_store_rounds_are_not_mixed_with_others(files: list[object], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    leave_a_killed_run(files, out, tmp_path)
+    said = command(*files, "--out", out, "--resume", "--store", tmp_path / "store")
+    assert (said.returncode, said.stderr.count("\n")) == (2, 1)
+    assert "encoder hash gives other vectors than in the run to be resumed" in said.stderr
+
+
+def test_a_model_that_was_replaced_is_refused(tmp_path: Path) -> None:
+    tiny = pytest.importorskip("tests.embeddings.tiny")
+    pool = Pool.open(["two and two are four", "the cat sat", "a dog barked three times"])
+    corpus = Corpus(pool, take_census(pool, collapse=True))
+    checkpoint = Checkpoint(tmp_path)
+
+    def fit() -> None:
+        stages = Stages(checkpoint=checkpoint)
+        Embedder(f"hidden:{tmp_path / 'model'}", 0, "cpu", tmp_path / "store", "float16", tmp_path, stages).fit(corpus)
+
+    tiny.causal(tmp_path / "model")
+    fit()
+    tiny.causal(tmp_path / "model")  # the same weights, written again
+    fit()
+    tiny.causal(tmp_path / "model", seed=1)
+    with pytest.raises(InputError, match=r"encoder hidden:.*model gives other vectors"):
+        fit()
 
 
 def test_what_was_done_is_thrown_away_only_if_that_is_said(files: list[object], tmp_path: Path) -> None:

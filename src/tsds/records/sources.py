@@ -90,8 +90,11 @@ def file_facts(sources: Sources) -> list[dict[str, Any]]:
                 facts.append({"name": "standard input", "bytes": None, "changed": time.time_ns()})
                 continue
             held = path if path.exists() else Path(str(path).rpartition(":")[0])  # FILE.parquet:COLUMN
-            about = held.stat()
-            facts.append({"name": str(path), "bytes": about.st_size, "changed": about.st_mtime_ns})
+            # A store of gradients is a folder, whose own time does not change when what is in it is written anew.
+            inside = sorted(part for part in held.rglob("*") if part.is_file()) if held.is_dir() else [held]
+            for part in inside:
+                about, name = part.stat(), str(path if part == held else part)
+                facts.append({"name": name, "bytes": about.st_size, "changed": about.st_mtime_ns})
     return facts
 
 

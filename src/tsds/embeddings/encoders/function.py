@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -25,12 +28,13 @@ class FunctionEncoder:
     Args:
       function: as described.
       name: what messages call it.
+      source: a digest of the code it comes from, where that is known; tells it apart if it has no `fingerprint`.
     """
 
     chats = True
 
-    def __init__(self, function: Callable[..., Any], name: str, setting: Setting) -> None:
-        self._function, self._name = function, name
+    def __init__(self, function: Callable[..., Any], name: str, setting: Setting, source: str = "") -> None:
+        self._function, self._name, self._source = function, name, source
         self._mark = getattr(function, "fingerprint", None)
         self.kept = self.lasting = self._mark is not None
         self.report = Report()
@@ -59,7 +63,7 @@ class FunctionEncoder:
         function = getattr(found, name, None)
         if not callable(function):
             raise InputError(f"module {module!r} has no function {name!r}", remedy="python:MODULE:FUNCTION")
-        return cls(function, f"{module}:{name}", setting)
+        return cls(function, f"{module}:{name}", setting, _source(module, getattr(function, "__module__", None)))
 
     def fit(self, batches: Iterable[Sequence[str]]) -> Self:
         """Nothing to learn."""
@@ -87,9 +91,9 @@ class FunctionEncoder:
         return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
 
     def fingerprint(self, role: Role = "candidate") -> str:
-        """The function's name and own mark."""
+        """The function's name and own mark; without one, a digest of its source, which says less than a mark does."""
         if self._mark is None:
-            return f"python {self._name}"
+            return f"python {self._name} {self._source}".rstrip()
         return f"python {self._name} {self._mark}" + (f" {role}" if self._roles else "")
 
     def _call(self, texts: list[str], role: Role) -> NDArray[np.float32]:
@@ -102,3 +106,14 @@ class FunctionEncoder:
             raise InputError(f"{self._name} returned rows of {rows.shape[1]} numbers, before of {self._dim}")
         self._dim = int(rows.shape[1])
         return rows.astype(np.float32)
+
+
+def _source(*modules: str | None) -> str:
+    """A digest of the files of these modules, each once; those that have none, as builtins, are left out."""
+    files = [getattr(sys.modules.get(name or ""), "__file__", None) for name in dict.fromkeys(modules)]
+    here = [path for path in map(Path, filter(None, files)) if path.is_file()]
+    return hashlib.blake2b(b"".join(_digest(path) for path in here), digest_size=8).hexdigest() if here else ""
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
