@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import resource
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -234,6 +237,43 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="can't be written"), atomic_file(tmp_path):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_goes_wrong_beside_the_writing_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionResetError), atomic_file(tmp_path / "file") as file:
+        file.write(b"some of it")
+        raise ConnectionResetError(104, "Connection reset by peer")
+    assert list(tmp_path.iterdir()) == []
+
+
+WRITERS: dict[str, Callable[[BinaryIO, np.ndarray], Any]] = {
+    "bytes": lambda file, array: file.write(array.tobytes()),
+    "little by little": lambda file, array: [file.write(row.tobytes()) for row in array],
+    "npy": np.save,
+    "npz": lambda file, array: np.savez(file, array=array),
+    "parquet": lambda file, array: pq.write_table(pa.table({"x": array.ravel()}), file),
+    "gzip": lambda file, array: gzip.GzipFile(fileobj=file, mode="wb", compresslevel=0).write(array.tobytes()),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_that_grows_too_large_is_said_and_one_that_fits_is_whole(name: str, tmp_path: Path) -> None:
+    """The system's own limit stands in for a full disk; without it the bytes are those of an ordinary file."""
+    array = np.random.default_rng(0).standard_normal((1000, 100))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
+    try:
+        with pytest.raises(RunError, match="out: can't be written: File too large"), atomic_file(tmp_path / "out") as f:
+            WRITERS[name](f, array)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+    if name == "gzip":  # which has the time in it
+        return
+    with atomic_file(tmp_path / "out") as file, (tmp_path / "plain").open("xb") as plain:
+        WRITERS[name](file, array)
+        WRITERS[name](plain, array)
+    assert (tmp_path / "out").read_bytes() == (tmp_path / "plain").read_bytes()
 
 
 @pytest.mark.parametrize("rows", [[1, 0], [-1], [0.5], [[0]], [True], [7]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -163,6 +164,25 @@ def test_a_transfer_cut_short_leaves_nothing(memory: Any) -> None:
     short = type(file)(file.address, 99, file.local, file.system, file.path)
     with pytest.raises(InputError, match="ended after 16 of 99 bytes"):
         short.fetch()
+    assert not list(file.local.parent.iterdir())
+
+
+def test_a_connection_that_is_lost_is_said_and_leaves_nothing(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It breaks after the first chunk, while the copy is being written: what failed is the reading."""
+    memory.pipe("/pool.jsonl", b'{"text": "one"}\n' * 100)
+    (file,) = remote_files("memory://pool.jsonl")
+
+    class Breaks(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell():
+                raise ConnectionResetError(104, "Connection reset by peer")
+            return super().read(100)
+
+    monkeypatch.setattr(type(memory), "open", lambda *_: Breaks(b"x" * 1600))
+    with pytest.raises(InputError) as caught:
+        file.fetch()
+    said = "memory://pool.jsonl: can't be read: [Errno 104] Connection reset by peer (check the address and your "
+    assert str(caught.value) == said + "credentials)"
     assert not list(file.local.parent.iterdir())
 
 

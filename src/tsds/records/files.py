@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from tsds.errors import InputError, RunError
 
@@ -88,18 +88,69 @@ def user_cache(name: str, variable: str) -> Path:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name only when whole and on disk; whatever ends the block early leaves nothing."""
+    """A file that appears under its name only when whole and on disk; whatever ends the block early leaves nothing.
+
+    Raises:
+      RunError: if it can't be written; other errors of the block, as of what is read there, stay what they are.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = temporary.open("xb")
-        try:
-            with file:
-                yield file
+    try:
+        with _Told(file, path) as told:
+            yield cast(BinaryIO, told)
+            with _writing(path):
                 file.flush()
                 os.fsync(file.fileno())
+        with _writing(path):
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)  # it is gone already if all went well
+    finally:
+        temporary.unlink(missing_ok=True)  # it is gone already if all went well
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise RunError(f"{path}: can't be written: {error.strerror or error}") from error
+
+
+class _Told(io.BufferedIOBase):
+    """A file being written, whose failures say which file it was and are told from those of what is read meanwhile.
+
+    It is no `BufferedWriter`, so that numpy writes through it and not through its descriptor.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file, self._path = file, path
+
+    def write(self, data: Any, /) -> int:
+        with _writing(self._path):
+            return self._file.write(data)
+
+    def flush(self) -> None:
+        with _writing(self._path):
+            self._file.flush()
+
+    def close(self) -> None:
+        with _writing(self._path):
+            self._file.close()
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        with _writing(self._path):
+            return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
