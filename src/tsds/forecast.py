@@ -1,19 +1,15 @@
 """What a run would need, before any work: rows, dimensions, memory, disk, and seconds by stage.
 
-Nothing is read through: the number of records comes from the sizes of the files and their first records, the speed of
-encoding from those records and how many of them are in the store, the speed of searching from one small product on
-this machine.
+Nothing large is read through: the number of records comes from the sizes of the files and their first bytes (small
+files are counted), the speed of encoding from the first records and how many of them are in the store, the speed of
+searching from one small product on this machine.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
-import zlib
 from collections.abc import Sequence
 from typing import Any
-
-import orjson
 
 from tsds.embeddings.encoders import Encoder, Setting, make_encoder
 from tsds.embeddings.lookup import text_keys
@@ -23,7 +19,7 @@ from tsds.encoding import duration
 from tsds.memory import selection_bytes
 from tsds.methods import method_named
 from tsds.methods.auto import LEAST_TARGETS, MOST_TARGETS
-from tsds.records import Pool, array_files, is_store, is_vectors
+from tsds.records import Pool, array_files, count_records, is_store, is_vectors
 from tsds.searching import expected_seconds, flops
 from tsds.settings import Settings
 from tsds.strength import Strength
@@ -99,7 +95,7 @@ def _records(source: Any, role: str, settings: Settings, *, encode: bool = True)
     began = time.perf_counter()
     first = next(iter(pool.batches(_LOOK)))
     read = (time.perf_counter() - began) / len(first)
-    exact, count = _count(pool, len(first))
+    count, exact = count_records(pool.shards)
     if not encode or settings.embeddings is not None:
         dim = Vectors.of(array_files(settings.embeddings) or settings.embeddings).dim if settings.embeddings else 0
         return count, exact, read, 0.0, dim
@@ -125,26 +121,3 @@ def _missing(encoder: Encoder, settings: Settings, texts: Sequence[str]) -> floa
         if (space.fingerprint, space.dtype) == wanted:
             return 1 - float(space.holds(text_keys(texts, encoder.chats)).mean())
     return 1.0
-
-
-def _count(pool: Pool, seen: int) -> tuple[bool, int]:
-    """Whether exactly, and how many records there are."""
-    if all(shard.path is None for shard in pool.shards) or (seen < _LOOK and len(pool.shards) == 1):
-        return True, sum(len(block) for shard in pool.shards for block in shard.blocks())
-    rows = 0.0
-    exact = True
-    sample = b"".join(orjson.dumps(r, default=str) + b"\n" for r in itertools.islice(_head(pool), _LOOK))
-    lines = max(sample.count(b"\n"), 1)
-    plain, packed = len(sample) / lines, len(zlib.compress(sample)) / lines
-    for shard in pool.shards:
-        if shard.path is None or shard.format_name in ("parquet", "arrow"):
-            rows += sum(len(block) for block in shard.blocks())
-            continue
-        exact = False
-        rows += shard.path.stat().st_size / (packed if shard.path.suffix in (".gz", ".zst") else plain)
-    return exact, int(rows)
-
-
-def _head(pool: Pool) -> Any:
-    for block in pool.shards[0].blocks():
-        yield from (record for record in block.parse() if isinstance(record, (dict, str)))

@@ -2,6 +2,7 @@
 
 from tsds.records.batches import Tally, TextBatch
 from tsds.records.blocks import Record
+from tsds.records.counting import count_records
 from tsds.records.dialogue import Dialogue, Turn
 from tsds.records.duplicates import IdHashes, repeated
 from tsds.records.files import atomic_file, user_cache
@@ -34,6 +35,7 @@ __all__ = [
     "Turn",
     "array_files",
     "atomic_file",
+    "count_records",
     "file_facts",
     "is_remote",
     "is_store",

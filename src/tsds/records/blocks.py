@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tsds.errors import InputError
 
@@ -28,6 +28,14 @@ class Block(Protocol):
     def error(self, i: int, problem: str, remedy: str | None = None) -> InputError:
         """An error that names the file, and the line or row of record i."""
         ...
+
+
+class Counted(NamedTuple):
+    """Records in the first bytes of a file: how many are there whole, and the bytes where they start and stop."""
+
+    records: int
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True)

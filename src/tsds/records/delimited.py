@@ -6,11 +6,12 @@ import csv
 import io
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
 from tsds.errors import InputError
-from tsds.records.blocks import Block, Parsed, Picked, records_at
+from tsds.records.blocks import Block, Counted, Parsed, Picked, records_at
 from tsds.records.files import NOT_UTF8_REMEDY, lines
 
 _BLOCK = 2048
@@ -56,6 +57,15 @@ def csv_header(path: Path, name: str) -> tuple[str, ...] | None:
 
 def tsv_header(path: Path, name: str) -> tuple[str, ...] | None:
     return _header(_rows(path, name, "\t"), name)
+
+
+def count_csv(head: bytes, whole: bool) -> Counted:
+    """Rows in the first bytes of a file, without the header; `whole` if there are no more."""
+    return _counted(head, whole, ",")
+
+
+def count_tsv(head: bytes, whole: bool) -> Counted:
+    return _counted(head, whole, "\t")
 
 
 def write_csv(file: BinaryIO, picked: Picked) -> None:
@@ -130,6 +140,27 @@ def _rows(path: Path, name: str, delimiter: str) -> Iterator[tuple[int, list[str
             undecodable.clear()
         if row != []:  # what the module makes of a blank line
             yield line, row
+
+
+def _counted(head: bytes, whole: bool, delimiter: str) -> Counted:
+    csv.field_size_limit(max(csv.field_size_limit(), _FIELD_LIMIT))
+    stop = len(head) if whole else head.rfind(b"\n") + 1
+    stored = [line + b"\n" for line in head[:stop].removesuffix(b"\n").split(b"\n")]
+    reader = csv.reader((line.decode(errors="replace") for line in stored), delimiter=delimiter, strict=True)
+    ends: list[int] = []  # lines up to the end of each row
+    while True:
+        try:
+            row: list[str] | None = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            if "end of data" in str(error):  # a value that goes on beyond these bytes
+                break
+            row = None
+        if row != []:
+            ends.append(reader.line_num)
+    at = list(accumulate(map(len, stored), initial=0))
+    return Counted(len(ends) - 1, at[ends[0]], at[ends[-1]]) if ends else Counted(0, 0, 0)
 
 
 def _write(file: BinaryIO, picked: Picked, delimiter: str) -> None:

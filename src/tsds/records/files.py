@@ -9,32 +9,34 @@ import secrets
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from tsds.errors import InputError, RunError
 
 _CHUNK = 1 << 20
+_LARGEST_RATIO = 64  # of content to stored bytes: a head of a file that packs better than that is cut
 _BOM = b"\xef\xbb\xbf"
 NOT_UTF8_REMEDY = "convert the file: iconv -f ENCODING -t UTF-8"
 
 
-def _open_plain(path: Path) -> BinaryIO:
-    return path.open("rb")
+def _plain(stored: BinaryIO) -> BinaryIO:
+    return stored
 
 
-def _open_gzip(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path, "rb"))
+def _gunzipped(stored: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(stored, "rb"))
 
 
-def _open_zstd(path: Path) -> BinaryIO:
+def _unzstd(stored: BinaryIO) -> BinaryIO:
     import pyarrow as pa
 
-    return io.BufferedReader(pa.input_stream(str(path), compression="zstd"), _CHUNK)
+    return io.BufferedReader(pa.input_stream(stored, compression="zstd"), _CHUNK)
 
 
-#: Suffix of a compressed file -> how to read its content.
-COMPRESSIONS: dict[str, Callable[[Path], BinaryIO]] = {".gz": _open_gzip, ".zst": _open_zstd}
+#: Suffix of a compressed file -> its content, from the file as it is stored.
+COMPRESSIONS: dict[str, Callable[[BinaryIO], BinaryIO]] = {".gz": _gunzipped, ".zst": _unzstd}
 
 
 def chunks(path: Path, name: str) -> Generator[bytes, None, None]:
@@ -47,13 +49,60 @@ def chunks(path: Path, name: str) -> Generator[bytes, None, None]:
     Raises:
       InputError: if it can't be read, or its compressed data is damaged or cut short.
     """
-    open_ = COMPRESSIONS.get(path.suffix.lower(), _open_plain)
+    content = COMPRESSIONS.get(path.suffix.lower(), _plain)
     try:
-        with open_(path) as stream:
+        with path.open("rb") as stored, content(stored) as stream:
             chunk = stream.read(_CHUNK).removeprefix(_BOM)
             while chunk:
                 yield chunk
                 chunk = stream.read(_CHUNK)
+    except (OSError, EOFError, zlib.error) as error:
+        raise unreadable(error, name) from error
+
+
+@dataclass(frozen=True)
+class Head:
+    """The first bytes of a file.
+
+    Attributes:
+      content: decompressed, without a byte order mark.
+      stored: how many bytes of the file that is.
+      whole: whether there are no more.
+    """
+
+    content: bytes
+    stored: int
+    whole: bool
+
+
+def head(stored: BinaryIO, suffix: str, name: str, size: int) -> Head:
+    """About the first `size` bytes of a file as it is stored, decompressed; little more of it is read.
+
+    Args:
+      stored: the file, opened; it is closed.
+      suffix: the last one of its name, which tells how it is compressed.
+      name: what error messages call it.
+
+    Raises:
+      InputError: if it can't be read, or its compressed data is damaged or cut short.
+    """
+    pieces: list[bytes] = []
+    total = used = 0
+    known: tuple[int, int] | None = None  # bytes of content that so many bytes of the file have given
+    try:
+        with stored, COMPRESSIONS.get(suffix.lower(), _plain)(stored) as stream:
+            # What has been decompressed is only known to be all that so many bytes give when more bytes are taken.
+            while piece := stream.read(_CHUNK):
+                at = stored.tell()
+                if at > used and total:
+                    known = total, used
+                used = at
+                if known is not None and (known[1] >= size or total >= _LARGEST_RATIO * size):
+                    content = b"".join(pieces)[: known[0]]
+                    return Head(content.removeprefix(_BOM), known[1], False)
+                pieces.append(piece)
+                total += len(piece)
+            return Head(b"".join(pieces).removeprefix(_BOM), used, True)
     except (OSError, EOFError, zlib.error) as error:
         raise unreadable(error, name) from error
 

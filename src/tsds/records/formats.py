@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from tsds.errors import InputError
 from tsds.records import delimited, lines, tables
-from tsds.records.blocks import Block, Picked
+from tsds.records.blocks import Block, Counted, Picked
 from tsds.records.files import COMPRESSIONS
 
 
@@ -25,6 +25,8 @@ class Format:
       write: chosen records to an open file; None if records of this format are written in another one, `written_as`.
       schema: the columns of a file, for formats whose files can only be joined if their columns agree.
       compressible: whether the suffix may be followed by one of a compression.
+      count: records in the first bytes of a file (its content, and whether there is no more), for those that have to be
+        read to know; of others `rows` tells how many there are.
     """
 
     name: str
@@ -34,20 +36,54 @@ class Format:
     written_as: str
     schema: Callable[[Path, str], Any] | None = None
     compressible: bool = True
+    count: Callable[[bytes, bool], Counted] | None = None
+    rows: Callable[[Path, str], int] | None = None
 
 
 FORMATS: dict[str, Format] = {
     entry.name: entry
     for entry in (
-        Format("jsonl", (".jsonl", ".ndjson"), lines.read_jsonl, lines.write_jsonl, "jsonl"),
-        Format("json", (".json",), lines.read_json, None, "jsonl"),
-        Format("txt", (".txt",), lines.read_txt, lines.write_txt, "txt"),
-        Format("csv", (".csv",), delimited.read_csv, delimited.write_csv, "csv", delimited.csv_header),
-        Format("tsv", (".tsv",), delimited.read_tsv, delimited.write_tsv, "tsv", delimited.tsv_header),
+        Format("jsonl", (".jsonl", ".ndjson"), lines.read_jsonl, lines.write_jsonl, "jsonl", count=lines.count_lines),
+        Format("json", (".json",), lines.read_json, None, "jsonl", count=lines.count_json),
+        Format("txt", (".txt",), lines.read_txt, lines.write_txt, "txt", count=lines.count_lines),
         Format(
-            "parquet", (".parquet",), tables.read_parquet, tables.write_parquet, "parquet", tables.parquet_schema, False
+            "csv",
+            (".csv",),
+            delimited.read_csv,
+            delimited.write_csv,
+            "csv",
+            delimited.csv_header,
+            count=delimited.count_csv,
         ),
-        Format("arrow", (".arrow",), tables.read_arrow, None, "parquet", tables.arrow_schema, False),
+        Format(
+            "tsv",
+            (".tsv",),
+            delimited.read_tsv,
+            delimited.write_tsv,
+            "tsv",
+            delimited.tsv_header,
+            count=delimited.count_tsv,
+        ),
+        Format(
+            "parquet",
+            (".parquet",),
+            tables.read_parquet,
+            tables.write_parquet,
+            "parquet",
+            tables.parquet_schema,
+            False,
+            rows=tables.parquet_rows,
+        ),
+        Format(
+            "arrow",
+            (".arrow",),
+            tables.read_arrow,
+            None,
+            "parquet",
+            tables.arrow_schema,
+            False,
+            rows=tables.arrow_rows,
+        ),
     )
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -11,10 +13,11 @@ from typing import BinaryIO, Self
 import orjson
 
 from tsds.errors import InputError
-from tsds.records.blocks import RECORD_REMEDY, Block, Objects, Parsed, Picked, not_a_record, records_at
+from tsds.records.blocks import RECORD_REMEDY, Block, Counted, Objects, Parsed, Picked, not_a_record, records_at
 from tsds.records.files import NOT_UTF8_REMEDY, chunks, lines
 
 _ARRAY_BLOCK = 4096
+_DECODER, _BETWEEN = json.JSONDecoder(), re.compile(r"[\s,]*")
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,27 @@ def read_json(path: Path, name: str) -> Iterator[Block]:
         raise InputError(problem, path=name, line=error.lineno, remedy=remedy) from error
     for first in range(0, len(records), _ARRAY_BLOCK):
         yield Objects(name, records[first : first + _ARRAY_BLOCK], range(first, first + _ARRAY_BLOCK))
+
+
+def count_lines(head: bytes, whole: bool) -> Counted:
+    """Lines that are records in the first bytes of a file; `whole` if there are no more."""
+    stop = len(head) if whole else head.rfind(b"\n") + 1
+    return Counted(sum(1 for line in head[:stop].split(b"\n") if line and not line.isspace()), 0, stop)
+
+
+def count_json(head: bytes, whole: bool) -> Counted:
+    """Lines, or elements of the array that the file holds."""
+    if not head.lstrip().startswith(b"["):
+        return count_lines(head, whole)
+    text = head.decode(errors="ignore")  # which may end within a letter
+    first = at = text.index("[") + 1
+    records = 0
+    while True:
+        try:
+            _, at = _DECODER.raw_decode(text, _BETWEEN.match(text, at).end())  # type: ignore[union-attr]
+        except json.JSONDecodeError:  # the end of the array, or of these bytes
+            return Counted(records, len(text[:first].encode()), len(text[:at].encode()))
+        records += 1
 
 
 def write_jsonl(file: BinaryIO, picked: Picked) -> None:

@@ -80,6 +80,19 @@ def read_dataset(dataset: Any, name: str) -> Iterator[Block]:
         yield TableRows(name, arrow[first : first + _BLOCK], range(first, first + _BLOCK))
 
 
+def parquet_rows(path: Path, name: str) -> int:
+    """How many there are, as the end of the file says."""
+    import pyarrow.parquet as pq
+
+    with _damage(name), pq.ParquetFile(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def arrow_rows(path: Path, name: str) -> int:
+    """How many there are; the file is mapped, and values are not looked at."""
+    return sum(len(block) for block in read_arrow(path, name))
+
+
 def parquet_schema(path: Path, name: str) -> Any:
     import pyarrow.parquet as pq
 
