@@ -12,7 +12,7 @@ import numpy as np
 
 from tsds.approximate import IndexedSearch
 from tsds.checkpoint import Checkpoint
-from tsds.engines import engine_named
+from tsds.engines import engine_named, running
 from tsds.index import KINDS, Index, Kind, build_index, default_folder, find_index
 from tsds.inputs import Inputs
 from tsds.memory import bytes_of, check_room
@@ -99,7 +99,7 @@ def working(
     """Stages on the engine and device that the settings ask for; the engine is let go of at the end."""
     gpus = settings.device.startswith("cuda")
     engine = engine_named(settings.engine, settings.workers, bytes_of(settings.memory), gpus=gpus)
-    with contextlib.closing(engine):
+    with running(engine):
         yield Stages(listener, engine, checkpoint, search_device(settings.device, settings.engine))
 
 

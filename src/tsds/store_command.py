@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import typer
@@ -39,13 +38,13 @@ def embed(
         raise InputError("no pool is given", remedy="tsds embed POOL --encoder ENCODER --out STORE")
     screen = Screen(json=json, quiet=quiet)
     from tsds.embedding import embed as embed_records
-    from tsds.engines import engine_named
+    from tsds.engines import engine_named, running
     from tsds.records import TextSpec
     from tsds.settings import check_choice
 
     check_choice("store_precision", precision)
     found = engine_named(engine, workers, gpus=device.startswith("cuda"))
-    with contextlib.closing(found), screen.progress() as listener:
+    with running(found), screen.progress() as listener:
         written = embed_records(
             paths_of(given), tasks_of(target) if target else None, out, encoder, seed, TextSpec(text_field, template),
             device=device, precision=precision, engine=found, on_error=on_error, listener=listener,

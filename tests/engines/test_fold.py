@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tsds
+from tests.command.run import texts, write_jsonl
+from tsds import parallel
+from tsds.embeddings.encoders.hashing import HashEncoder
+from tsds.embeddings.transforms import Learned, Transform
 from tsds.engines import LocalEngine, Span, engine_named
 from tsds.engines.base import Tree
 from tsds.errors import InputError, MissingExtra
 from tsds.parallel import allowed, cores
+from tsds.store_command import embed
 
 
 def text_of(context: str, span: Span) -> str:
@@ -55,7 +63,49 @@ def test_workers_bound_the_threads() -> None:
     for workers in (1, 3):
         found = LocalEngine(workers).fold("count", threads_of, lambda a, b: a + b, None, [(0, 1)], lambda rows: None)
         assert found[-1] == workers
+        assert list(LocalEngine(workers).each("count", lambda context, item: allowed(), None, "ab")) == [workers] * 2
     assert allowed() == cores()
+
+
+def test_between_the_parts_of_each_the_bound_is_not_there() -> None:
+    parts = LocalEngine(1).each("count", lambda context, item: item, None, "ab")
+    next(parts)
+    assert allowed() == cores()
+
+
+def _seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[int]]:
+    """The threads that work may use where it is done, on a machine of many cores."""
+    monkeypatch.setattr(parallel, "cores", lambda: 64)
+    seen: dict[str, set[int]] = {}
+
+    def tell(of: Any, name: str) -> None:
+        work = getattr(of, name)
+
+        def told(*args: Any, **given: Any) -> Any:
+            if threading.current_thread() is threading.main_thread():
+                seen.setdefault(name, set()).add(allowed())
+            return work(*args, **given)
+
+        monkeypatch.setattr(of, name, told)
+
+    for of, name in ((HashEncoder, "fit"), (HashEncoder, "encode"), (HashEncoder, "_embed"), (Transform, "learn")):
+        tell(of, name)
+    tell(Learned, "write")
+    return seen
+
+
+def test_workers_bound_a_selection_beside_its_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = _seen(monkeypatch)
+    tsds.select(texts(300), texts(5, seed=1), size=20, transform="pca:8", workers=1)
+    assert seen == {name: {1} for name in ("fit", "encode", "_embed", "learn", "write")}
+    assert allowed() == 64
+
+
+def test_workers_bound_embedding_into_a_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen = _seen(monkeypatch)
+    pool = write_jsonl(tmp_path / "pool.jsonl", [{"text": text} for text in texts(300)])
+    embed(tmp_path / "store", [str(pool)], workers=1, quiet=True)
+    assert seen == {name: {1} for name in ("fit", "encode", "_embed")}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ or when.
 from __future__ import annotations
 
 from tsds.engines.base import Advance, Engine, Merge, Span, Work
-from tsds.engines.choice import check_engine, engine_named
+from tsds.engines.choice import check_engine, engine_named, running
 from tsds.engines.local import LocalEngine
 
-__all__ = ["Advance", "Engine", "LocalEngine", "Merge", "Span", "Work", "check_engine", "engine_named"]
+__all__ = ["Advance", "Engine", "LocalEngine", "Merge", "Span", "Work", "check_engine", "engine_named", "running"]

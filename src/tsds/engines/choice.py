@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from tsds.engines.base import Engine
 from tsds.engines.local import LocalEngine
 from tsds.errors import InputError
+from tsds.parallel import threads
 from tsds.suggestions import nearest_name
 
 ENGINES = ("local", "ray")
@@ -33,3 +37,10 @@ def engine_named(asked: str, workers: int | None = None, memory: int | None = No
     from tsds.engines.ray import RayEngine
 
     return RayEngine(address or None, workers, memory, gpus=gpus)
+
+
+@contextlib.contextmanager
+def running(engine: Engine) -> Iterator[None]:
+    """A run on this engine, let go of at the end; one of this machine bounds what is done beside folds too."""
+    with contextlib.closing(engine), threads(engine.workers) if engine.here else contextlib.nullcontext():
+        yield

@@ -37,7 +37,9 @@ class LocalEngine:
     def each(self, name: str, work: Callable[[Any, Item], Part], context: Any, items: Iterable[Item]) -> Iterator[Part]:
         """See Engine."""
         for item in items:
-            yield work(context, item)
+            with threads(self.workers):  # not around the yield: what is done with a part is not this engine's
+                part = work(context, item)
+            yield part
 
     def close(self) -> None:
         """Nothing was started."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tsds.embeddings.encoders.protocol import Advance, Say, ignore
 from tsds.embeddings.encoders.rendering import LONGEST
 from tsds.errors import InputError, MissingExtra, RunError
+from tsds.parallel import allowed, threads
 
 #: Files of a model that can change what it computes.
 _PARTS = (".json", ".safetensors", ".bin", ".model", ".txt", ".jinja")
@@ -142,7 +143,8 @@ def in_batches(
         longest = max(int(lengths[order[start]]), 1)
         batch = order[start : start + max(1, min(most, tokens // longest))]
         try:
-            rows = work(batch.tolist())
+            with threads(allowed()):  # once more: a model's libraries may have been loaded since the run began
+                rows = work(batch.tolist())
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise

@@ -14,6 +14,7 @@ import orjson
 from tsds.embeddings.encoders.lora import LoraModel
 from tsds.embeddings.encoders.protocol import Say, ignore
 from tsds.embeddings.encoders.rendering import Rendered
+from tsds.parallel import allowed, threads
 from tsds.records import atomic_file
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -98,7 +99,8 @@ def warm_up(
             for k in range(per_epoch):
                 picks = order[k * training.batch : (k + 1) * training.batch]
                 rate = learning_rate(epoch * per_epoch + k, training.epochs * per_epoch, training)
-                losses.append(_step(model, optimizer, [sample[i] for i in picks], rate, training.micro))
+                with threads(allowed()):  # once more: torch may have been loaded since the run began
+                    losses.append(_step(model, optimizer, [sample[i] for i in picks], rate, training.micro))
                 rates.append(rate)
             model.model.eval()
         states = {name: optimizer.state[p] for name, p in model.parameters.items()}
