@@ -26,7 +26,7 @@ from tsds.report.explorer import explorer
 from tsds.report.facts import Facts
 from tsds.report.page import kept_facts, page_html
 from tsds.report.plain import plain
-from tsds.report.saved import facts_in, renew
+from tsds.report.saved import renew
 from tsds.report.summary import print_summary
 from tsds.selection import Selection
 
@@ -95,7 +95,10 @@ def test_half_a_surrogate_pair_does_not_stop_the_page(chosen: Selection, facts: 
 def test_facts_are_read_back_from_a_saved_run(tmp_path: Path) -> None:
     chosen = tsds.select(texts(100), texts(3, seed=1), size=5)
     chosen.save(tmp_path / "run")
-    assert facts_in(tmp_path / "run")["size"] == 5
+    parsed = _Tags()
+    parsed.feed((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
+    assert renew(tmp_path / "run") == orjson.loads(parsed.inside["facts"])
+    assert orjson.loads(parsed.inside["facts"])["size"] == 5
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

@@ -37,15 +37,6 @@ class _Islands(HTMLParser):
             self.texts.setdefault(self._inside, []).append(data)
 
 
-def facts_in(folder: Path) -> Facts:
-    """The facts of the run in this folder, as far as its page keeps them.
-
-    Raises:
-      InputError: if it holds none.
-    """
-    return _read(folder)[0]
-
-
 def renew(folder: Path, compared: Path | None = None) -> Facts:
     """Write the page of the run in this folder anew, with the comparison if there is one; returns its facts.
 
