@@ -7,19 +7,24 @@ searching from one small product on this machine.
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from tsds.budget import Size
 from tsds.embeddings.encoders import Encoder, Setting, make_encoder
 from tsds.embeddings.lookup import text_keys
 from tsds.embeddings.store import Store, default_store
+from tsds.embeddings.transforms import Transform
 from tsds.embeddings.vectors import Vectors
 from tsds.encoding import duration
 from tsds.memory import selection_bytes
 from tsds.methods import method_named
 from tsds.methods.auto import LEAST_TARGETS, MOST_TARGETS
-from tsds.records import Pool, array_files, count_records, is_store, is_vectors
+from tsds.parallel import cores, threads
+from tsds.records import Pool, array_files, count_records, file_facts, is_store, is_vectors
 from tsds.searching import expected_seconds, flops
 from tsds.settings import Settings
 from tsds.strength import Strength
@@ -31,6 +36,38 @@ _LOOK, _ENCODE, _ENCODE_SLOW, _WARM = 4096, 1024, 200, 8
 _ENCODER_BYTES, _BLOCK_BYTES = 200_000_000, 256 << 20
 #: Seconds of a trial on held-out targets, for each target and example wanted (benchmarks/targets.py).
 _TRIAL_SECONDS = 6e-7
+#: Passes over the pool for some of its records, when the vectors are there: what is written, the ids of the table, the
+#: facts, the page. A fifth one is for the bandwidth.
+_PASSES = 4
+#: Bytes by which it is seen how long checksums take.
+_SUMMED = 4 << 20
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What the first records of a source tell of all.
+
+    Attributes:
+      records: how many there are.
+      exact: whether that is known.
+      tokens: of a record, in the mean.
+      read: seconds to read a record.
+      passed: seconds to go past a record that is not wanted.
+      encode: seconds to encode one, those in the store for nothing.
+      fits: whether the encoder reads the pool to learn from it.
+      readings: how often the pool is read to be encoded.
+      dim: width of the vectors.
+    """
+
+    records: int
+    exact: bool
+    tokens: float
+    read: float
+    passed: float
+    encode: float = 0.0
+    fits: bool = False
+    readings: int = 0
+    dim: int = 0
 
 
 def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
@@ -39,25 +76,34 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
     Raises:
       InputError: on input that can be seen to be unusable without reading it through.
     """
-    tasks = task_sources(target, settings)
+    with threads(settings.workers or cores()):
+        return _forecast(pool, task_sources(target, settings), settings)
+
+
+def _forecast(pool: Any, tasks: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    looked = None
+    seconds: dict[str, float] = {}
+    disk = 0.0
     if is_vectors(pool):
         vectors = Vectors.of(array_files(pool) or pool, "pool")
         n, dim, exact = len(vectors), vectors.dim, True
         m = sum(len(Vectors.of(array_files(one) or one, name or "target")) for name, one in tasks.items())
-        seconds: dict[str, float] = {"check the vectors": n * dim * 4 / 1.5e9}
-        disk = 0.0
     else:
-        n, exact, read, encode, dim = _records(pool, "pool", settings)
-        m = sum(_records(one, name or "target", settings, encode=False)[0] for name, one in tasks.items())
-        seconds = {"read the pool": read * n}
-        disk = 0.0
+        looked = _look(_opened(pool, "pool", settings), settings)
+        n, dim, exact = looked.records, looked.dim, looked.exact
+        m = sum(_look(_opened(one, name or "target", settings)).records for name, one in tasks.items())
+        seconds["read the pool"] = looked.read * n
         if settings.embeddings is None:
-            seconds |= {"fit the encoder": encode * n * 0.6, "encode": encode * n}
+            fit = (looked.read + looked.encode * 0.6) * n if looked.fits else 0.0
+            seconds |= {"fit the encoder": fit, "encode": (looked.encode + looked.readings * looked.read) * n}
             disk = n * dim * 4.0
-    budget = settings.budget
-    size = budget.amount if budget.kind == "examples" else n * 0.01
-    if budget.kind == "percent":
-        size = n * budget.amount / 100
+    transform = Transform.parse(settings.transform)
+    if transform:
+        dim = transform.width(dim)
+        disk += n * dim * 4.0
+    if looked is None:
+        seconds["check the vectors"] = n * dim * 4 / 1.5e9
+    size = _examples(settings.budget, n, looked)
     wide = Strength(size, settings.alpha, settings.scale_or_default, settings.neighbors, settings.effective_size)
     k = min(n, 2 * wide.guess(m))
     seconds["search"], _ = expected_seconds(n, m, dim)
@@ -66,8 +112,12 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
         seconds["density"] = 0.5 * seconds["search"] + n * dim * 128 / flops(dim)
     if method.tried and m >= LEAST_TARGETS:
         seconds["try settings on held-out targets"] = _TRIAL_SECONDS * method.tried * min(m, MOST_TARGETS) * size
+    if looked is not None:
+        passes = _PASSES + (settings.embeddings is None and settings.bandwidth == "auto")
+        listed = min(n, m * k) * max(looked.read - looked.passed, 0)  # the table has the ids of all with mass
+        seconds["write and show what was chosen"] = passes * looked.passed * n + listed + _summing(_bytes(pool))
     memory = selection_bytes(n, m * k) + min(_BLOCK_BYTES, n * dim * 4) * 2
-    memory += _ENCODER_BYTES if disk else 0
+    memory += _ENCODER_BYTES if looked is not None and settings.embeddings is None else 0
     about = "" if exact else "about "
     lines = [
         f"pool     {about}{n:,} records x {dim} dimensions",
@@ -81,6 +131,7 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
         "records": n,
         "records_exact": exact,
         "targets": m,
+        "examples": int(size),
         "dimensions": dim,
         "peak_bytes": int(memory),
         "disk_bytes": int(disk),
@@ -89,26 +140,70 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _records(source: Any, role: str, settings: Settings, *, encode: bool = True) -> tuple[int, bool, float, float, int]:
-    """Records, whether that is their exact number, seconds to read one and to encode one, dimensions."""
-    pool = Pool.open(source, text=settings.text, on_error=settings.on_error, role=role)
+def _examples(budget: Size, n: int, looked: Looked | None) -> float:
+    """About how many are selected of n records; of arrays a size in tokens is refused by the run."""
+    if budget.kind == "tokens":
+        return budget.amount / looked.tokens if looked is not None else budget.amount
+    return budget.amount if budget.kind == "examples" else n * budget.amount / 100
+
+
+def _opened(source: Any, role: str, settings: Settings) -> Pool:
+    tokens = settings.tokens_field if role == "pool" else None
+    return Pool.open(source, text=settings.text, tokens_field=tokens, on_error=settings.on_error, role=role)
+
+
+def _look(pool: Pool, settings: Settings | None = None) -> Looked:
+    """What the first records tell; of encoding, where settings say with what."""
     began = time.perf_counter()
     first = next(iter(pool.batches(_LOOK)))
     read = (time.perf_counter() - began) / len(first)
-    count, exact = count_records(pool.shards)
-    if not encode or settings.embeddings is not None:
-        dim = Vectors.of(array_files(settings.embeddings) or settings.embeddings).dim if settings.embeddings else 0
-        return count, exact, read, 0.0, dim
+    passed = _passing(pool, len(first))
+    records, exact = count_records(pool.shards)
+    looked = Looked(records, exact, float(first.tokens.mean()), read, min(passed, read))
+    if settings is None:
+        return looked
+    if settings.embeddings is not None:
+        return replace(looked, dim=Vectors.of(array_files(settings.embeddings) or settings.embeddings).dim)
     encoder = make_encoder(settings.encoder, Setting(settings.seed, settings.device))
     texts = first.texts[: _ENCODE if not encoder.kept else _ENCODE_SLOW]
-    encoder.fit([texts])
+    taken: list[int] = []
+
+    def given() -> Iterator[Sequence[str]]:
+        taken.append(len(texts))
+        yield texts
+
+    encoder.fit(given())
     encoder.encode(texts[:_WARM])
     began = time.perf_counter()
     encoder.encode(texts)
-    each = (time.perf_counter() - began) / len(texts)
+    encode = (time.perf_counter() - began) / len(texts)
+    readings = 1  # also of encoders that recall what they were fitted on, which few records allow
     if encoder.kept or settings.store is not None:
-        each *= _missing(encoder, settings, first.texts)
-    return count, exact, read, each, encoder.dim
+        missing = _missing(encoder, settings, first.texts)
+        encode *= missing
+        readings += missing > 0  # texts are read to see which are stored, and again to encode the others
+    return replace(looked, encode=encode, fits=bool(taken), readings=readings, dim=encoder.dim)
+
+
+def _passing(pool: Pool, count: int) -> float:
+    """Seconds to go past a record, from about the first `count`."""
+    began, seen = time.perf_counter(), 0
+    for block in pool.shards[0].blocks():
+        seen += len(block)
+        if seen >= count:
+            break
+    return (time.perf_counter() - began) / max(seen, 1)
+
+
+def _bytes(pool: Any) -> int:
+    return sum(file["bytes"] or 0 for file in file_facts(pool))
+
+
+def _summing(size: int) -> float:
+    """Seconds that the checksum of so many bytes takes."""
+    began = time.perf_counter()
+    hashlib.sha256(bytes(_SUMMED))
+    return (time.perf_counter() - began) / _SUMMED * size
 
 
 def _missing(encoder: Encoder, settings: Settings, texts: Sequence[str]) -> float:

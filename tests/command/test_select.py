@@ -198,11 +198,11 @@ def test_dry_run_knows_what_is_stored(data: tuple[Path, Path], tmp_path: Path) -
         assert done.returncode == 0, done.stderr
         return float(json.loads(done.stdout)["seconds"]["encode"])
 
-    assert encoding() > 0
+    assert encoding() > 0.35  # 400 texts, a millisecond each
     assert not (tmp_path / "store").exists()
     stored = tsds("embed", data[0], "--encoder", "python:mine:f", "--out", tmp_path / "store", cwd=tmp_path)
     assert stored.returncode == 0, stored.stderr
-    assert encoding() == 0
+    assert encoding() < 0.1  # they are read, to be found
 
 
 @needs_shared

@@ -113,6 +113,12 @@ class Transform:
     def __bool__(self) -> bool:
         return bool(self.steps)
 
+    def width(self, dim: int) -> int:
+        """Of vectors of `dim` numbers, when all steps are done."""
+        for _, k in self.steps:
+            dim = k or dim
+        return dim
+
     def learn(self, pool: Vectors, targets: NDArray[Any]) -> Learned:
         """The map, from the vectors of the pool [n, d] and of all targets [m, d].
 

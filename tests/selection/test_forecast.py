@@ -1,0 +1,100 @@
+"""What a dry run foretells, against what the run then does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tsds
+from tests.command.run import texts, write_jsonl
+from tsds import forecast as foretold
+from tsds import parallel
+from tsds.embeddings.transforms import Learned
+from tsds.forecast import forecast
+from tsds.records import files
+from tsds.settings import Settings
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> tuple[Path, Path]:
+    """A pool of long and short texts, and a target."""
+    long = [text if i % 3 else f"{text} {text} {text}" for i, text in enumerate(texts(900))]
+    pool = write_jsonl(tmp_path / "pool.jsonl", [{"id": f"r{i}", "text": text} for i, text in enumerate(long)])
+    return pool, write_jsonl(tmp_path / "target.jsonl", [{"text": text} for text in texts(12, seed=1)])
+
+
+def test_a_size_in_tokens_is_as_many_examples_as_in_the_run(data: tuple[Path, Path]) -> None:
+    plan = forecast(*data, Settings(size="2k-tokens"))
+    assert plan["examples"] == pytest.approx(tsds.select(*data, size="2k-tokens").size, abs=1)
+
+
+def test_the_tokens_are_those_of_the_field_that_is_named(tmp_path: Path, data: tuple[Path, Path]) -> None:
+    pool = write_jsonl(tmp_path / "told.jsonl", [{"text": text, "n": 50} for text in texts(300)])
+    assert forecast(pool, data[1], Settings(size="2k-tokens", tokens_field="n"))["examples"] == 40
+
+
+def test_the_disk_holds_the_vectors_and_what_a_transform_makes_of_them(
+    data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    write = Learned.write
+
+    def watched(self: Learned, pool: Any, path: Path) -> Any:
+        found = write(self, pool, path)
+        written.extend(one.stat().st_size for one in path.parent.glob("*.npy") if one.stat().st_size > 100_000)
+        return found
+
+    monkeypatch.setattr(Learned, "write", watched)
+    for transform in ("pca:96", "normalize"):
+        written.clear()
+        plan = forecast(*data, Settings(size=9, transform=transform))
+        tsds.select(*data, size=9, transform=transform)
+        assert len(written) == 2 and plan["disk_bytes"] == pytest.approx(sum(written), rel=0.01)
+
+
+def test_every_pass_over_the_pool_is_counted(data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[Path] = []
+    chunks = files.chunks
+
+    def watched(path: Path, name: str) -> Generator[bytes, None, None]:
+        passes.append(path)
+        return chunks(path, name)
+
+    monkeypatch.setattr(files, "chunks", watched)
+    tsds.select(*data, size=9).save(data[0].parent / "run")
+    # To count, to learn what the encoder needs (few records are recalled to be encoded), for the bandwidth; and then.
+    assert passes.count(data[0]) == 3 + foretold._PASSES
+
+
+def test_the_seconds_of_reading_are_those_of_all_passes(
+    data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunks = files.chunks
+
+    def slow(path: Path, name: str) -> Generator[bytes, None, None]:
+        if path == data[0]:
+            time.sleep(0.2)
+        return chunks(path, name)
+
+    monkeypatch.setattr(files, "chunks", slow)
+    seconds = forecast(*data, Settings(size=9))["seconds"]
+    assert seconds["read the pool"] > 0.2 and seconds["fit the encoder"] > 0.2 and seconds["encode"] > 0.2
+    assert 0.2 * (foretold._PASSES + 1) < seconds["write and show what was chosen"] < 0.4 * (foretold._PASSES + 1)
+
+
+def test_speeds_are_those_of_the_workers_asked_for(data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "cores", lambda: 64)
+    seen: list[int] = []
+    look = foretold._look
+
+    def watched(*given: Any) -> Any:
+        seen.append(parallel.allowed())
+        return look(*given)
+
+    monkeypatch.setattr(foretold, "_look", watched)
+    forecast(*data, Settings(size=9, workers=1))
+    assert seen == [1, 1]
