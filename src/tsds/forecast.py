@@ -2,15 +2,18 @@
 
 Nothing large is read through: the number of records comes from the sizes of the files and their first bytes (small
 files are counted), the speed of encoding from the first records and how many of them are in the store, the speed of
-searching from one small product on this machine.
+searching from one small product on this machine. Of files elsewhere the first bytes are read and nothing is kept, but
+for arrays and arrow files, which are fetched.
 """
 
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from tsds.budget import Size
@@ -24,7 +27,7 @@ from tsds.memory import selection_bytes
 from tsds.methods import method_named
 from tsds.methods.auto import LEAST_TARGETS, MOST_TARGETS
 from tsds.parallel import cores, threads
-from tsds.records import Pool, array_files, count_records, file_facts, is_store, is_vectors
+from tsds.records import Glimpse, Pool, array_files, count_records, file_facts, glimpse, is_store, is_vectors
 from tsds.searching import expected_seconds, flops
 from tsds.settings import Settings
 from tsds.strength import Strength
@@ -76,22 +79,23 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
     Raises:
       InputError: on input that can be seen to be unusable without reading it through.
     """
-    with threads(settings.workers or cores()):
-        return _forecast(pool, task_sources(target, settings), settings)
+    with threads(settings.workers or cores()), tempfile.TemporaryDirectory(prefix="tsds-") as scratch:
+        return _forecast(pool, task_sources(target, settings), settings, Path(scratch))
 
 
-def _forecast(pool: Any, tasks: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def _forecast(pool: Any, tasks: dict[str, Any], settings: Settings, scratch: Path) -> dict[str, Any]:
+    seen = glimpse(pool, "pool", scratch)
     looked = None
     seconds: dict[str, float] = {}
     disk = 0.0
-    if is_vectors(pool):
+    if seen is None and is_vectors(pool):
         vectors = Vectors.of(array_files(pool) or pool, "pool")
         n, dim, exact = len(vectors), vectors.dim, True
         m = sum(len(Vectors.of(array_files(one) or one, name or "target")) for name, one in tasks.items())
     else:
-        looked = _look(_opened(pool, "pool", settings), settings)
+        looked = _look(pool, "pool", settings, seen)
         n, dim, exact = looked.records, looked.dim, looked.exact
-        m = sum(_look(_opened(one, name or "target", settings)).records for name, one in tasks.items())
+        m = sum(_records(one, name or "target", settings, scratch) for name, one in tasks.items())
         seconds["read the pool"] = looked.read * n
         if settings.embeddings is None:
             fit = (looked.read + looked.encode * 0.6) * n if looked.fits else 0.0
@@ -124,6 +128,7 @@ def _forecast(pool: Any, tasks: dict[str, Any], settings: Settings) -> dict[str,
         f"target   {m:,} examples",
         f"memory   about {memory / 1e9:.1f} GB at the peak",
         f"disk     about {disk / 1e9:.2f} GB for vectors while it runs",
+        *([f"fetch    {seen.missing / 1e9:.2f} GB from elsewhere, not counted in the seconds"] if seen else []),
         *(f"{name:<34}{duration(s)}" for name, s in seconds.items()),
         f"{'altogether':<34}{duration(sum(seconds.values()))}",
     ]
@@ -135,6 +140,7 @@ def _forecast(pool: Any, tasks: dict[str, Any], settings: Settings) -> dict[str,
         "dimensions": dim,
         "peak_bytes": int(memory),
         "disk_bytes": int(disk),
+        "fetch_bytes": seen.missing if seen else 0,
         "seconds": seconds,
         "lines": lines,
     }
@@ -147,21 +153,28 @@ def _examples(budget: Size, n: int, looked: Looked | None) -> float:
     return budget.amount if budget.kind == "examples" else n * budget.amount / 100
 
 
+def _records(source: Any, role: str, settings: Settings, scratch: Path) -> int:
+    """How many records there are, the first of which can be read."""
+    seen = glimpse(source, role, scratch)
+    pool = _opened(source if seen is None else seen.first, role, settings)
+    next(iter(pool.batches(_LOOK)))
+    return count_records(pool.shards)[0] if seen is None else seen.records
+
+
 def _opened(source: Any, role: str, settings: Settings) -> Pool:
     tokens = settings.tokens_field if role == "pool" else None
     return Pool.open(source, text=settings.text, tokens_field=tokens, on_error=settings.on_error, role=role)
 
 
-def _look(pool: Pool, settings: Settings | None = None) -> Looked:
-    """What the first records tell; of encoding, where settings say with what."""
+def _look(source: Any, role: str, settings: Settings, seen: Glimpse | None) -> Looked:
+    """What the first records tell, with the settings' encoder if it is needed."""
+    pool = _opened(source if seen is None else seen.first, role, settings)
     began = time.perf_counter()
     first = next(iter(pool.batches(_LOOK)))
     read = (time.perf_counter() - began) / len(first)
     passed = _passing(pool, len(first))
-    records, exact = count_records(pool.shards)
+    records, exact = count_records(pool.shards) if seen is None else (seen.records, seen.exact)
     looked = Looked(records, exact, float(first.tokens.mean()), read, min(passed, read))
-    if settings is None:
-        return looked
     if settings.embeddings is not None:
         return replace(looked, dim=Vectors.of(array_files(settings.embeddings) or settings.embeddings).dim)
     encoder = make_encoder(settings.encoder, Setting(settings.seed, settings.device))

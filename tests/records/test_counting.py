@@ -72,7 +72,7 @@ def test_small_files_are_counted_and_large_ones_foretold(
     path.write_bytes(PACKED[packed](FORMS[form](texts)))
     assert _counted(path) == (COUNT, True)
     monkeypatch.setattr(counting, "_SMALL", 0)
-    monkeypatch.setattr(counting, "_HEAD", 1 << 20)
+    monkeypatch.setattr(counting, "LOOKED_BYTES", 1 << 20)
     count, exact = _counted(path)
     assert not exact and count == pytest.approx(COUNT, rel=0.05)
 
@@ -85,7 +85,7 @@ def test_the_bytes_are_those_of_the_file_not_of_its_records_written_anew(
     path = write_jsonl(tmp_path / "pool.jsonl", records)  # six bytes a letter, where orjson has three
     assert path.read_text().isascii()
     monkeypatch.setattr(counting, "_SMALL", 0)
-    monkeypatch.setattr(counting, "_HEAD", 1 << 20)
+    monkeypatch.setattr(counting, "LOOKED_BYTES", 1 << 20)
     count, exact = _counted(path)
     assert not exact and count == pytest.approx(COUNT, rel=0.05)
 
@@ -123,7 +123,7 @@ def test_tables_say_how_many_rows_they_have(tmp_path: Path, monkeypatch: pytest.
 def test_records_longer_than_what_is_read_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_jsonl(tmp_path / "pool.jsonl", [{"text": "word " * 300_000}] * 20)
     monkeypatch.setattr(counting, "_SMALL", 0)
-    monkeypatch.setattr(counting, "_HEAD", 1 << 20)
+    monkeypatch.setattr(counting, "LOOKED_BYTES", 1 << 20)
     assert _counted(path)[0] == 20
 
 

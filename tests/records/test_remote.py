@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import http.server
 import io
+import json
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -23,8 +26,10 @@ import tsds
 from tests.command.run import texts, write_jsonl
 from tests.command.run import tsds as command
 from tsds.errors import InputError
-from tsds.records import Pool
+from tsds.forecast import forecast
+from tsds.records import Pool, counting
 from tsds.records.remote import is_remote, remote_files
+from tsds.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -237,3 +242,29 @@ def test_the_command_writes_to_an_address(tmp_path: Path) -> None:
     assert "holds a run already" in again.stderr
     wrong = command(*arguments[:-1], "nowhere://bucket/out")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "json", "csv", "parquet"])
+def test_a_dry_run_reads_the_beginning_and_copies_nothing(
+    kind: str, tmp_path: Path, memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [{"text": text * 20} for text in texts(4500)]  # three megabytes or more
+    table = pa.Table.from_pylist(records)
+    for k, some in enumerate((records[:4000], records[4000:])):
+        path = tmp_path / f"{k}.{kind}"
+        if kind == "parquet":
+            pq.write_table(pa.Table.from_pylist(some), path, row_group_size=500)
+        elif kind == "csv":
+            pa_csv.write_csv(table.slice(4000 * k, 4000 if not k else 500), path)
+        elif kind == "json":
+            path.write_text(json.dumps(some))
+        else:
+            write_jsonl(path, some)
+            path.write_bytes(gzip.compress(path.read_bytes()) if kind == "jsonl.gz" else path.read_bytes())
+        memory.pipe(f"/pool/{path.name}", path.read_bytes())
+    monkeypatch.setattr(counting, "_SMALL", 0)
+    monkeypatch.setattr(counting, "LOOKED_BYTES", 1 << 20)
+    plan = forecast(["memory://pool"], {"": "memory://pool/1." + kind}, Settings(size="1%"))
+    assert plan["records"] == pytest.approx(4500, rel=0.05)
+    assert plan["fetch_bytes"] == sum(memory.size(one) for one in memory.find("/pool"))
+    assert not (tmp_path / "files").exists()

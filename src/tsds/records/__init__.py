@@ -7,6 +7,7 @@ from tsds.records.dialogue import Dialogue, Turn
 from tsds.records.duplicates import IdHashes, repeated
 from tsds.records.files import atomic_file, user_cache
 from tsds.records.formats import FORMATS, Format, writable
+from tsds.records.glimpse import Glimpse, glimpse
 from tsds.records.paths import STORE_MARK, is_store
 from tsds.records.pool import Part, Pool
 from tsds.records.reading import Shorter
@@ -22,6 +23,7 @@ __all__ = [
     "Dialogue",
     "Elsewhere",
     "Format",
+    "Glimpse",
     "IdHashes",
     "Part",
     "Pool",
@@ -37,6 +39,7 @@ __all__ = [
     "atomic_file",
     "count_records",
     "file_facts",
+    "glimpse",
     "is_remote",
     "is_store",
     "is_vectors",

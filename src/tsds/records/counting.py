@@ -16,7 +16,7 @@ from tsds.records.shards import Shard
 #: Files that have no more bytes than this together are counted.
 _SMALL = 8 << 20
 #: Of larger ones so many bytes are read, of so many files of a kind.
-_HEAD, _LOOKED = 4 << 20, 16
+LOOKED_BYTES, _LOOKED = 4 << 20, 16
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def count_stored(files: Sequence[Stored]) -> tuple[int, bool]:
     for kind in kinds.values():
         step = -(-len(kind) // _LOOKED)
         looked = kind[::step]
-        found = [_estimate(file, _HEAD) for file in looked]
+        found = [_estimate(file, LOOKED_BYTES) for file in looked]
         records, size = sum(count for count, _ in found), sum(file.size for file in looked)
         total += records * sum(file.size for file in kind) / max(size, 1)
         exact = exact and step == 1 and all(whole for _, whole in found)

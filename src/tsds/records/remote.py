@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from tsds.errors import InputError, MissingExtra
 from tsds.records.files import atomic_file, user_cache
@@ -49,6 +49,17 @@ class RemoteFile:
     def here(self) -> bool:
         """Whether it has been fetched."""
         return self.local.is_file()
+
+    def open(self) -> BinaryIO:
+        """Read it where it is.
+
+        Raises:
+          InputError: if it can't be.
+        """
+        try:
+            return cast(BinaryIO, self.system.open(self.path, "rb"))
+        except OSError as error:
+            raise _unreadable(self.address, error) from error
 
     def fetch(self, advance: Callable[[int], None] = lambda count: None) -> Path:
         """Copy it here unless it is; `advance` is told the bytes as they come.

@@ -88,6 +88,16 @@ def parquet_rows(path: Path, name: str) -> int:
         return int(file.metadata.num_rows)
 
 
+def first_rows(stored: BinaryIO, name: str, most: int) -> tuple[int, Any]:
+    """How many rows a parquet file has, and a table of `most` of them at most; little more is read of it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with stored, _damage(name), pq.ParquetFile(stored) as file:
+        batches = [next(file.iter_batches(batch_size=most))] if most and file.metadata.num_rows else []
+        return int(file.metadata.num_rows), pa.Table.from_batches(batches, file.schema_arrow)
+
+
 def arrow_rows(path: Path, name: str) -> int:
     """How many there are; the file is mapped, and values are not looked at."""
     return sum(len(block) for block in read_arrow(path, name))
