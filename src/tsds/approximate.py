@@ -58,7 +58,7 @@ class IndexedSearch(NeighborSearch):
         super().__init__(pool, targets, metric, largest_norm=largest_norm, room=room, engine=engine, progress=progress)
         self.index, self.recall, self.width = index, 1.0, 0
         self._seed = seed
-        self._opened: Any = None
+        self._opened = index.open()  # at once: a file that is mapped stays, whoever builds the index anew meanwhile
         self._rows = index.rows_in(pool) if index.shards else None
         self._checked = 0
         self._exact_lists: NDArray[np.int64] | None = None
@@ -79,8 +79,6 @@ class IndexedSearch(NeighborSearch):
         return part
 
     def _search(self, k: int) -> None:
-        if self._opened is None:
-            self._opened = self.index.open()
         rng = np.random.default_rng([self._seed, 8])
         some = np.sort(rng.choice(len(self.targets), min(len(self.targets), SAMPLED), replace=False))
         self._checked = min(k, LENGTH, len(self.pool))

@@ -1,8 +1,12 @@
 """Indexes of a pool's vectors on disk: built once, opened by memory map, used by many tasks.
 
     FOLDER/
-      NAME.faiss   the index; the name has its kind, and the digest of its vectors or the store's space
-      NAME.json    what it is of, written last
+      NAME.json           what it is of, written last; the name has its kind, and its vectors' digest or the space
+      NAME.faiss          the index of a pool's vectors
+      NAME-SHARDS.faiss   the index of a store's space, with the digest of its shards
+
+The space of a store grows, and its index is then built again. The new one has a file of its own, so that whoever reads
+the facts at any moment finds the file that they are of, also if the build is killed; the old one goes at the end.
 
 An index of a pool belongs to vectors, not to files: it is found again by a digest of them. An index of a store's space
 serves every pool whose vectors lie there: it knows the shards that it holds, and with them which of its rows are the
@@ -12,7 +16,9 @@ from the pool itself.
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,6 +43,8 @@ _LISTS, _TRAINED = 4, 48
 #: Neighbours of a node of the graph, and candidates looked at while it is built.
 _LINKS, _BUILD_WIDTH = 32, 80
 _BLOCK_BYTES = 64 << 20
+#: How every faiss index begins: four letters, dimensions, rows. To load one of hnsw only for these takes long.
+_HEAD = struct.Struct("<4siq")
 
 
 def default_folder() -> Path:
@@ -72,8 +80,11 @@ class Index:
 
     @property
     def path(self) -> Path:
-        """The file that holds it."""
-        return self.folder / f"{self.name}.faiss"
+        """The file that holds it: facts of one state of a store never meet the rows of another."""
+        if not self.shards:
+            return self.folder / f"{self.name}.faiss"  # its name has the digest of the vectors already
+        digest = hashlib.blake2b(orjson.dumps(self.shards), digest_size=12).hexdigest()
+        return self.folder / f"{self.name}-{digest}.faiss"
 
     def open(self) -> Any:
         """The faiss index, mapped where its kind can be.
@@ -87,7 +98,19 @@ class Index:
             flags = faiss.IO_FLAG_MMAP if self.kind == "ivf" else 0
             return faiss.read_index(str(self.path), flags)
         except RuntimeError as error:
+            if not self.path.exists():
+                raise InputError("is gone, or was built anew just now", path=self.path, remedy="run again") from error
             raise InputError("is no whole index", path=self.path, remedy="remove it: it is built again") from error
+
+    def is_there(self) -> bool:
+        """Whether its file is, with as many rows and dimensions as it should have."""
+        try:
+            with self.path.open("rb") as file:
+                head = file.read(_HEAD.size)
+        except OSError:
+            return self.path.exists()
+        # A file that can't be read or is cut short is there: what is wrong is said when it is opened.
+        return len(head) < _HEAD.size or _HEAD.unpack(head)[1:] == (self.dim, self.rows)
 
     def holds(self, pool: Vectors) -> bool:
         """Whether all shards of a pool are among those of the store that it is of."""
@@ -191,7 +214,16 @@ def _build(wanted: Index, vectors: Vectors, memory: int | None, seed: int, advan
     facts = {name: value for name, value in asdict(index).items() if name not in ("folder", "name")}
     with atomic_file(index.folder / f"{index.name}.json") as file:
         file.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    _remove_older(index)
     return index
+
+
+def _remove_older(index: Index) -> None:
+    """Remove the files of other states of the same space; not that of a run which finished just after this one."""
+    latest = _read(index.folder, index.name)
+    for path in index.folder.glob(f"{glob.escape(index.name)}*.faiss"):
+        if path != index.path and (latest is None or path != latest.path):
+            path.unlink(missing_ok=True)
 
 
 def _shards(vectors: Vectors) -> tuple[tuple[str, int], ...]:
@@ -200,12 +232,14 @@ def _shards(vectors: Vectors) -> tuple[tuple[str, int], ...]:
 
 
 def _read(folder: Path, name: str) -> Index | None:
+    """The index of this name; None if there is none, or its facts are there and its file is not."""
     try:
         facts = orjson.loads((folder / f"{name}.json").read_bytes())
     except FileNotFoundError:
         return None
     shards = tuple((shard, rows) for shard, rows in facts.pop("shards", ()))
-    return Index(folder, name, shards=shards, **facts)
+    index = Index(folder, name, shards=shards, **facts)
+    return index if index.is_there() else None
 
 
 def _coded(dim: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.truth.brute_force import nearest
 from tsds import approximate
 from tsds.approximate import IndexedSearch
 from tsds.embeddings.encoders import Setting, make_encoder
+from tsds.embeddings.space import Space
 from tsds.embeddings.store import Store
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
@@ -90,11 +92,28 @@ def test_other_vectors_have_another_index(tmp_path: Path) -> None:
 
 
 def test_a_damaged_index_is_named(tmp_path: Path) -> None:
-    pool = clustered(2000, 16)
-    search = indexed(pool, clustered(5, 16, seed=1), tmp_path, "ivf")
-    search.index.path.write_bytes(search.index.path.read_bytes()[:1000])
-    with pytest.raises(InputError, match="is no whole index"):
-        search.fetch(3)
+    pool, targets = clustered(2000, 16), clustered(5, 16, seed=1)
+    vectors = Vectors.of(pool)
+    index = build_index(tmp_path, vectors, "l2", "ivf", "a digest")
+    index.path.write_bytes(index.path.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"is no whole index.*remove it: it is built again"):
+        IndexedSearch(vectors, targets, "l2", index, largest_norm=1.01)
+    index.path.unlink()
+    assert find_index(tmp_path, vectors, "l2", "ivf", "a digest") is None  # what is left counts for none
+    with pytest.raises(InputError, match="is gone"):
+        index.open()
+    assert build_index(tmp_path, vectors, "l2", "ivf", "a digest") == index
+    assert find_index(tmp_path, vectors, "l2", "ivf", "a digest") == index
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_a_file_of_other_rows_counts_for_none(kind: Kind, tmp_path: Path) -> None:
+    few, many = Vectors.of(clustered(1000, 16)), Vectors.of(clustered(1500, 16))
+    index, other = (build_index(tmp_path, vectors, "l2", kind, "a digest") for vectors in (few, many))
+    assert find_index(tmp_path, few, "l2", kind, "a digest") == index
+    shutil.copyfile(other.path, index.path)
+    assert find_index(tmp_path, few, "l2", kind, "a digest") is None
+    assert find_index(tmp_path, many, "l2", kind, "a digest") == other
 
 
 def test_too_little_memory_is_one_line(tmp_path: Path) -> None:
@@ -200,16 +219,25 @@ def test_the_index_of_a_store_serves_the_pools_in_it(store: tuple[Path, Path, Pa
     assert len(same) > 0.9 * 150
 
 
-def test_what_the_index_of_a_store_finds_are_rows_of_the_pool(tmp_path: Path) -> None:
-    """Shards in another order than the pool's, with rows between that are not the pool's; then the store grows."""
-    every, targets = clustered(9000, 16), clustered(40, 16, seed=1)
+Stored = Callable[[Any], Vectors]
+
+
+def space_of(every: Any, folder: Path) -> tuple[Space, Stored]:
+    """A space in a new store, and what stores some of these rows in it."""
     encoder = make_encoder(lambda texts: every[[int(text) if text.isdigit() else 0 for text in texts]], Setting())
-    space = Store(tmp_path / "store", "float32").space("rows", encoder, "candidate")
+    space = Store(folder / "store", "float32").space("rows", encoder, "candidate")
 
     def stored(rows: Any) -> Vectors:
         numbers = [str(row) for row in rows]
-        return space.embed(encoder, "candidate", lambda: [numbers], tmp_path / f"{len(numbers)}.npy").vectors
+        return space.embed(encoder, "candidate", lambda: [numbers], folder / f"{len(numbers)}.npy").vectors
 
+    return space, stored
+
+
+def test_what_the_index_of_a_store_finds_are_rows_of_the_pool(tmp_path: Path) -> None:
+    """Shards in another order than the pool's, with rows between that are not the pool's; then the store grows."""
+    every, targets = clustered(9000, 16), clustered(40, 16, seed=1)
+    space, stored = space_of(every, tmp_path)
     stored(range(6000))
     mine = np.sort(np.random.default_rng(0).choice(6000, 4500, replace=False))
     pool = stored(mine).only(np.arange(0, 4500, 2))
@@ -228,6 +256,51 @@ def test_what_the_index_of_a_store_finds_are_rows_of_the_pool(tmp_path: Path) ->
     assert find_index(tmp_path / "index", pool, "l2", "ivf", "whatever") == index
     assert index_of_space(tmp_path / "index", space, "l2", "ivf").rows == 9000
     assert find_index(tmp_path / "index", more, "l2", "ivf", "whatever") is not None
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_an_index_that_is_being_built_anew_is_the_old_one_or_the_new(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that dies between its two files, a search that goes on during one, and a file of the former layout."""
+    every, targets = clustered(3000, 16), clustered(20, 16, seed=1)
+    space, stored = space_of(every, tmp_path)
+    folder, pool = tmp_path / "index", stored(range(2000))
+    order = nearest(every[:2000], targets, "l2")[0]
+
+    def found() -> IndexedSearch:
+        index = find_index(folder, pool, "l2", kind, "whatever")
+        assert index is not None
+        return IndexedSearch(pool, targets, "l2", index, largest_norm=1.01)
+
+    def right(search: IndexedSearch) -> bool:
+        indices = search.fetch(30)[0]
+        return bool(np.mean([np.isin(order[i, :30], indices[i]).mean() for i in range(20)]) > 0.95)
+
+    old = index_of_space(folder, space, "l2", kind)
+    stored(range(3000))
+
+    class Killed(Exception):
+        pass
+
+    def dies(*_: Any, **__: Any) -> bytes:
+        raise Killed
+
+    with monkeypatch.context() as at:
+        at.setattr("tsds.index.asdict", dies)  # the index is written, what it is of is not
+        with pytest.raises(Killed):
+            index_of_space(folder, space, "l2", kind)
+    assert len(list(folder.glob("*.faiss"))) == 2
+    during = found()
+    assert during.index == old and right(found())
+    new = index_of_space(folder, space, "l2", kind)
+    assert right(during)  # opened before the new one came
+    assert new.rows == 3000 and found().index == new and right(found())
+    assert names(folder) == sorted([new.path.name, f"{new.name}.json"])
+    new.path.rename(folder / f"{new.name}.faiss")  # as it was called once: facts and file may not belong together
+    assert find_index(folder, pool, "l2", kind, "whatever") is None
+    assert index_of_space(folder, space, "l2", kind) == new
+    assert names(folder) == sorted([new.path.name, f"{new.name}.json"])
 
 
 def test_wrong_uses_of_a_stores_index_are_one_line(store: tuple[Path, Path, Path], tmp_path: Path) -> None:
