@@ -83,10 +83,9 @@ def write_table(selection: Selection, path: Path) -> None:
     answer, found, census = selection.answer, selection.inputs.candidates, selection.inputs.candidates.census
     ids: list[str | int] = selection.rows.tolist()
     if found.records is not None:
-        ids = [
-            row if c.id is None else c.id
-            for row, c in zip(ids, found.records.candidates_at(selection.rows), strict=True)
-        ]
+        # As they are read: a list of the candidates would hold the texts of all.
+        each = (c.id for some in found.records.candidates(selection.rows) for c in some)
+        ids = [row if one is None else one for row, one in zip(ids, each, strict=True)]
     whole = all(isinstance(one, int) and -(2**63) <= one < 2**63 for one in ids)
     shards = np.array(found.names, dtype=object)[census.shard[answer.rows]]
     table = pa.table(

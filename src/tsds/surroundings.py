@@ -40,7 +40,7 @@ class Surroundings:
       targets_at: [b, 2].
       spread: share of the variance that each of the two axes has, of the pool's sample and the candidates together.
       seeds: [q], candidates whose near-duplicates were looked for, no two of them near-duplicates of each other.
-      members: [p], records of the pool within the bandwidth of a seed, the seed itself included.
+      members: [p], records of the pool within the bandwidth of a seed, the seed itself included; ascending.
       member_seed: [p], which of the seeds is nearest to each.
       member_distance: [p], to it.
       bandwidth: within which records count as near-duplicates; 0 if none were looked for.

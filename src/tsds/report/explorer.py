@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tsds.arrays import Rows
+from tsds.arrays import Array, Rows
 from tsds.report.data import SHOWN, spread_over_targets
 from tsds.report.island import island
 from tsds.report.page_facts import ChosenFact, Explorer, HeldOut, NearFact, PoolMap, Stop, TargetPlaces, TargetRow
@@ -39,14 +39,15 @@ def explorer(selection: Selection) -> Explorer:
     answer, around = selection.answer, selection.surroundings
     chosen = _listed(selection)
     counted = _evenly(np.flatnonzero(selection.drawn.counts > 0), COUNTED)
-    walked = list(walk(selection, STOPS)) if answer.path is not None else []
+    steps = walk(selection, STOPS) if answer.path is not None else ()
+    walked = [(row, *_top(rows, p)) for row, rows, p in steps]  # each cut at once: a stop lists all that has mass
     known = _largest_sources([row for row, _, _ in walked])
-    tops = [rows[np.lexsort((rows, -p))[:TOP]] for _, rows, p in walked]
+    tops = [top for _, top, _ in walked]
     worst = np.lexsort((np.arange(len(answer.nearest)), -answer.nearest))[:TARGETS]
     served = answer.target[chosen]
     listed = np.concatenate([worst, np.setdiff1d(served, worst)])
     nearest = answer.path.indices[listed, 0] if answer.path is not None else np.full(len(listed), -1)
-    folded = _folded(selection, answer.rows[chosen])
+    folded = _folded(selection, chosen)
     seeds = around.seeds[largest_clusters(selection)[0]]
     readable = np.sort(np.random.default_rng([selection.settings.seed, 8]).permutation(len(around.pool))[:READABLE])
     near = [row for rows, _ in folded if rows is not None for row, _ in rows]
@@ -69,7 +70,7 @@ def explorer(selection: Selection) -> Explorer:
         targets_worst=len(worst),
         tasks=tasks(selection)[:TARGETS],
         nearest=nearest_histogram(selection),
-        stops=[_stop(row, shown, rows, p, top, known) for (row, rows, p), top in zip(walked, tops, strict=True)],
+        stops=[_stop(row, shown, top, probability, known) for row, top, probability in walked],
         map=_map(selection, shown, readable),
         map_targets=_other_targets(selection, listed),
         shift=shift,
@@ -140,24 +141,23 @@ def _evenly(rows: Rows, most: int) -> Rows:
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
 
 
-def _folded(selection: Selection, candidates: Rows) -> list[tuple[list[tuple[int, float]] | None, int]]:
+def _folded(selection: Selection, chosen: Rows) -> list[tuple[list[tuple[int, float]] | None, int]]:
     """For each of these candidates its nearest near-duplicates with their distance to it, and how many it has.
 
-    A candidate that is no seed itself shares the cluster of its seed; distances are then to the seed.
+    Candidates are given as places among those with mass. One that is no seed itself shares the cluster of its seed;
+    distances are then to the seed.
     """
     around = selection.surroundings
     order = np.lexsort((around.members, around.member_distance, around.member_seed))
     ends = np.searchsorted(around.member_seed[order], np.arange(len(around.seeds) + 1))
-    cluster = dict(zip(around.members.tolist(), around.member_seed.tolist(), strict=True))
-    dense = selection.answer.density
-    density = dict(zip(selection.answer.rows.tolist(), dense.tolist(), strict=True))
+    rows, density = selection.answer.rows[chosen], selection.answer.density[chosen]
     found: list[tuple[list[tuple[int, float]] | None, int]] = []
-    for row in candidates.tolist():
-        seed = cluster.get(row)
-        if seed is None:
-            alone = density.get(row, np.nan) <= 1.02 or (around.complete and around.bandwidth > 0)
+    for row, place, dense in zip(rows, np.searchsorted(around.members, rows), density, strict=True):
+        if place == len(around.members) or around.members[place] != row:
+            alone = dense <= 1.02 or (around.complete and around.bandwidth > 0)
             found.append(([] if alone else None, 0))
             continue
+        seed = around.member_seed[place]
         members = order[ends[seed] : ends[seed + 1]]
         members = members[around.members[members] != row]
         listed = [(int(around.members[i]), float(around.member_distance[i])) for i in members[:NEAR]]
@@ -234,8 +234,13 @@ def _largest_sources(stops: list[dict[str, Any]]) -> dict[str, str]:
     return {source: str(name(source)) for source in first}
 
 
-def _stop(row: dict[str, Any], shown: Shown, rows: Rows, p: Any, top: Rows, known: dict[str, str]) -> Stop:
-    probability = p[np.searchsorted(rows, top)]
+def _top(rows: Rows, p: Array) -> tuple[Rows, Array]:
+    """The most probable of these candidates, and their probabilities."""
+    first = np.lexsort((rows, -p))[:TOP]
+    return rows[first], p[first]
+
+
+def _stop(row: dict[str, Any], shown: Shown, top: Rows, probability: Array, known: dict[str, str]) -> Stop:
     return Stop(
         neighbors=row["neighbors"],
         penalty=row["penalty"],

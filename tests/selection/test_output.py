@@ -1,0 +1,93 @@
+"""What a run writes does not hold in memory what it only looks through."""
+
+from __future__ import annotations
+
+import tracemalloc
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import tsds
+from tests.command.run import texts, write_jsonl
+from tests.search.data import clustered
+from tsds.output import write_table
+from tsds.report import explorer
+from tsds.report.path_table import walk
+
+
+@pytest.mark.parametrize("ids", ["text", "numbers", "some", "both", "none"])
+def test_the_table_has_the_ids_and_never_all_texts(ids: str, tmp_path: Path) -> None:
+    """1200 candidates with mass, of 20 kB each."""
+    named: dict[str, Any] = {
+        "text": {i: f"r{i}" for i in range(1200)},
+        "numbers": {i: 5 * i - 7 for i in range(1200)},
+        "some": {i: -i - 1 for i in range(0, 1200, 3)},
+        "both": {i: f"r{i}" if i % 7 else -i - 1 for i in range(1200)},
+        "none": {},
+    }
+    of = named[ids]
+    long = [{"text": f"{i} " + "long " * 4000, **({"id": of[i]} if i in of else {})} for i in range(1200)]
+    pool = write_jsonl(tmp_path / "pool.jsonl", long)
+    vectors, targets = clustered(1200, 8), clustered(6, 8, seed=1)
+    chosen = tsds.select(
+        pool, [f"target {i}" for i in range(6)], size=20, neighbors=600, bandwidth=0,
+        embeddings=vectors, target_embeddings=targets,
+    )  # fmt: skip
+    assert len(chosen.rows) >= 1000  # 20 MB of text
+    write_table(chosen, tmp_path / "table.parquet")  # what is imported at the first time is not counted
+    tracemalloc.start()
+    try:
+        write_table(chosen, tmp_path / "table.parquet")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12e6
+    written = pq.read_table(tmp_path / "table.parquet")["id"].to_pylist()
+    expected = [of.get(row, row) for row in chosen.rows.tolist()]
+    assert written == ([str(one) for one in expected] if ids in ("text", "both") else expected)
+
+
+def test_of_each_stop_of_the_path_only_the_largest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = tsds.select(texts(400), texts(8, seed=1), size=20, neighbors=30)
+    alive: list[weakref.ref[Any]] = []
+    expected: list[list[tuple[int, float]]] = []
+
+    def watched(*arguments: Any) -> Iterator[Any]:
+        for row, rows, p in walk(*arguments):
+            assert sum(one() is not None for one in alive) <= 1  # that of the stop before, which the loop still names
+            alive.append(weakref.ref(p))
+            best = sorted(zip((-p).tolist(), rows.tolist(), strict=True))[: explorer.TOP]
+            expected.append([(i, float(f"{-x:.6g}")) for x, i in best])
+            yield row, rows, p
+            del rows, p
+
+    monkeypatch.setattr(explorer, "walk", watched)
+    page = explorer.explorer(chosen)
+    assert len(expected) == len(page["stops"]) > 10
+    row_of = [one["row"] for one in page["records"]]
+    pool_row = chosen.inputs.candidates.census.rows
+    for stop, best in zip(page["stops"], expected, strict=True):
+        assert [(row_of[record], p) for record, p in stop["top"]] == [(int(pool_row[i]), p) for i, p in best]
+
+
+def test_near_duplicates_are_listed_with_the_chosen_that_have_them() -> None:
+    """Every listed neighbour is within the bandwidth, by the vectors themselves."""
+    rng = np.random.default_rng(0)
+    seeds = clustered(60, 8)
+    pool = np.concatenate([seeds, seeds[:30] + rng.normal(0, 1e-3, (30, 8)).astype(np.float32)])
+    chosen = tsds.select(pool, clustered(10, 8, seed=1), size=12, neighbors=6, bandwidth=0.05)
+    page = explorer.explorer(chosen)
+    squares = np.square(pool[:, None] - pool).sum(axis=2)
+    row_of = [one["row"] for one in page["records"]]
+    seen = 0
+    for one in page["chosen"]:
+        row = row_of[one["record"]]
+        close = {int(i) for i in np.flatnonzero(squares[row] < 0.05**2) if i != row}
+        assert one["near"] is not None and {row_of[near["record"]] for near in one["near"]} == close
+        seen += len(close)
+    assert seen
