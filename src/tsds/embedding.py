@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,15 @@ from typing import Any
 from tsds.census import take_census
 from tsds.corpus import Corpus
 from tsds.embeddings.encoders import Role
+from tsds.embeddings.encoders.protocol import WARM_UPS
 from tsds.embeddings.shards import remove_shard
 from tsds.embeddings.store import Store
 from tsds.encoding import Embedder
 from tsds.engines import Engine
 from tsds.errors import RunError
+from tsds.index import folder_of_store, leftovers
 from tsds.records import Pool, TextSpec
+from tsds.scratch import PREFIX, scratch_in
 from tsds.stages import Listener, Stages
 
 
@@ -46,8 +49,9 @@ def embed(
     stages = Stages(listener, engine)
     text = text or TextSpec()
     tasks = {} if target is None else dict(target) if isinstance(target, Mapping) else {"target": target}
-    with tempfile.TemporaryDirectory(prefix="tsds-") as scratch:
-        embedder = Embedder(encoder, seed, device, out, precision, Path(scratch), stages)
+    embedder = Embedder(encoder, seed, device, out, precision, None, stages)
+    with scratch_in(out.expanduser()) as scratch:
+        embedder.scratch = Path(scratch)
         counts = {}
         for name, source in {"pool": pool, **tasks}.items():
             records = Pool.open(source, text=text, on_error=on_error, role=name)
@@ -107,13 +111,16 @@ def verify(folder: Path) -> int:
 
 
 def collect_garbage(folder: Path, unused_days: float | None = None) -> dict[str, Any]:
-    """Remove damaged shards, what killed runs left, and spaces unused for so many days; returns what went.
+    """Remove damaged shards, what killed runs left, and spaces unused for so many days with their indexes.
+
+    Returns what went.
 
     Not to be called while a run adds to the store.
     """
     gone: dict[str, Any] = {"damaged": 0, "leftovers": 0, "spaces": [], "bytes": 0}
     before = _bytes(folder)
-    for space in Store.existing(folder).spaces():
+    store = Store.existing(folder)
+    for space in store.spaces():
         if unused_days is not None and space.days_unused() >= unused_days:
             gone["spaces"].append(f"{space.folder.name} ({space.encoder})")
             space.remove()
@@ -124,6 +131,14 @@ def collect_garbage(folder: Path, unused_days: float | None = None) -> dict[str,
         for path in space.leftovers():
             path.unlink()
             gone["leftovers"] += 1
+    for path in store.folder.glob(f"{PREFIX}*"):
+        shutil.rmtree(path)
+        gone["leftovers"] += 1
+    parts = [*store.folder.glob("*.part"), *(store.folder / WARM_UPS).rglob("*.part")]
+    indexes = leftovers(folder_of_store(store.folder), [space.folder.name for space in store.spaces()])
+    for path in [*parts, *indexes]:
+        path.unlink()
+        gone["leftovers"] += 1
     gone["bytes"] = before - _bytes(folder)
     return gone
 

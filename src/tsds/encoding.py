@@ -60,14 +60,21 @@ class Embedder:
       device: to compute on.
       store: a folder; the default one for encoders that are slow, if None.
       precision: of stored vectors.
-      scratch: a folder for this run.
+      scratch: a folder for this run; None if it is to lie in the store, which is made here: then set it.
       stages: told of progress.
     """
 
     def __init__(
-        self, spec: Any, seed: int, device: str, store: Path | None, precision: Any, scratch: Path, stages: Stages
+        self,
+        spec: Any,
+        seed: int,
+        device: str,
+        store: Path | None,
+        precision: Any,
+        scratch: Path | None,
+        stages: Stages,
     ) -> None:
-        self.stages, self._scratch, self._files = stages, scratch, 0
+        self.stages, self.scratch, self._files = stages, scratch, 0
         self.spec = spec if isinstance(spec, str) else "python"
         setting = Setting(seed, device, store or default_store(), stages.say)
         self._setting, self._asked = setting, spec
@@ -123,7 +130,8 @@ class Embedder:
 
         `fitted` says that these are the very texts that the encoder was fitted on last.
         """
-        path = self._scratch / f"{self._files}.npy"
+        assert self.scratch is not None, "vectors of an Embedder without a scratch folder"
+        path = self.scratch / f"{self._files}.npy"
         self._files += 1
         if self.store is None:
             with self.stages.stage(name, count) as advance:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -224,6 +224,18 @@ def _remove_older(index: Index) -> None:
     for path in index.folder.glob(f"{glob.escape(index.name)}*.faiss"):
         if path != index.path and (latest is None or path != latest.path):
             path.unlink(missing_ok=True)
+
+
+def leftovers(folder: Path, spaces: Sequence[str]) -> list[Path]:
+    """Files of a store's indexes that serve nobody: what killed builds left, and indexes of other spaces than these."""
+    kept: set[Path] = set()
+    for facts in folder.glob("*.json"):
+        index = _read(folder, facts.stem)
+        if index is None:
+            continue
+        if not index.shards or index.name in {_space_name(one, index.metric, index.kind) for one in spaces}:
+            kept |= {facts, index.path}
+    return sorted(path for path in folder.glob("*") if path.suffix in (".json", ".faiss", ".part") and path not in kept)
 
 
 def _shards(vectors: Vectors) -> tuple[tuple[str, int], ...]:

@@ -24,6 +24,7 @@ from tsds.leakage import Guard
 from tsds.memory import check_room
 from tsds.neighbors import check_widths
 from tsds.records import FOUND, Pool, array_files, is_vectors, not_here
+from tsds.scratch import scratch_in
 from tsds.settings import Settings
 from tsds.stages import Stages
 from tsds.targets import Targets, targets_of, task_sources, weights_given
@@ -193,7 +194,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
             scan(Vectors.of(rows), settings.metric, name or "target")
         vectors, given, scratch = transformed(vectors, given, settings, stages)
     else:
-        scratch = tempfile.TemporaryDirectory(prefix="tsds-")
+        scratch = scratch_in(stages.folder)
         encoded = encode_records(
             records, census, list(zip(wanted, chosen, strict=True)), settings, Path(scratch.name), stages
         )
@@ -222,7 +223,7 @@ def transformed(
     transform = Transform.parse(settings.transform)
     if not transform:
         return vectors, targets, None
-    scratch = tempfile.TemporaryDirectory(prefix="tsds-")
+    scratch = scratch_in(stages.folder)
     with stages.stage("transform", len(vectors)):
         scan(vectors, "l2", "pool")
         learned = transform.learn(vectors, np.concatenate(targets))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tsds.errors import InputError
 from tsds.records import Elsewhere, atomic_file, is_remote
+from tsds.scratch import alive, scratch_in
 
 RUN = "run.json"
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.tsds-partial-(?P<pid>\d+)")
@@ -51,7 +51,7 @@ def _elsewhere(address: str, overwrite: bool) -> Iterator[Path]:
     check_vacant(address, overwrite=overwrite)
     there = Elsewhere(address)
     there.check_writable()
-    with tempfile.TemporaryDirectory(prefix="tsds-out-") as name:
+    with scratch_in() as name:
         yield Path(name)
         check_vacant(address, overwrite=overwrite)
         there.remove([RUN, "selected.*"])  # as long as run.json is not there, no run is
@@ -101,14 +101,3 @@ def _sweep(folder: Path) -> None:
         match = _PARTIAL.fullmatch(path.name)
         if match and match["name"] == folder.name and not alive(int(match["pid"])):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def alive(pid: int) -> bool:
-    """Whether there is a process of this number."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

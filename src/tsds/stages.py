@@ -83,6 +83,11 @@ class Stages:
         self._since = self.began
 
     @property
+    def folder(self) -> Path | None:
+        """Where what is needed only while the run goes on may be written; None if no place is the run's own."""
+        return None if self.checkpoint is None else self.checkpoint.folder
+
+    @property
     def seconds(self) -> float:
         """Since the run began."""
         return time.perf_counter() - self.began

@@ -249,3 +249,40 @@ def test_a_function_without_a_fingerprint(tmp_path: Path) -> None:
     for spec, why in (("python:no.such:f", "can't be imported"), ("python:json:nothing", "no function")):
         with pytest.raises(InputError, match=why):
             tsds.select(texts(20), texts(2), size=3, method="kde", encoder=spec)
+
+
+def test_gc_visits_all_of_the_store(tmp_path: Path) -> None:
+    """Leftovers in its root, of indexes and of warm-ups; and an index goes with its space."""
+    for name, encoder in (("a", "hash"), ("b", SPEC)):
+        pool = write_jsonl(tmp_path / f"{name}.jsonl", [{"text": text} for text in texts(300)])
+        done = command("embed", pool, "--encoder", encoder, "--out", tmp_path / "store")
+        assert done.returncode == 0, done.stderr
+    store = tmp_path / "store"
+    assert command("index", store).returncode == 0
+    (store / "warm-ups" / "mark" / "epoch-1").mkdir(parents=True)
+    (store / "warm-ups" / "mark" / "epoch-1" / "checkpoint.json").write_bytes(b"{}")
+    whole = {path for path in store.rglob("*") if path.is_file()}
+    (one, other) = sorted((store / "index").glob("*.faiss"))
+    (store / ".tsds-scratch-machine-1-abcdefgh").mkdir()
+    left = [
+        store / ".tsds-store.json.1-00000000.part",
+        store / ".tsds-scratch-machine-1-abcdefgh" / "0.npy",
+        store / "index" / f".{one.name}.1-00000000.part",
+        store / "index" / f"{one.stem[:-24]}{'0' * 24}.faiss",  # of shards that are the store's no more
+        store / "warm-ups" / "mark" / "epoch-1" / ".checkpoint.safetensors.1-00000000.part",
+    ]
+    for path in left:
+        path.write_bytes(b"left")
+    gone = json.loads(command("store", "gc", store, "--json").stdout)
+    assert {path for path in store.rglob("*") if path.is_file()} == whole
+    assert not (store / ".tsds-scratch-machine-1-abcdefgh").exists()
+    assert (gone["leftovers"], gone["bytes"], gone["damaged"]) == (5, 20, 0)
+    spaces = sorted(path.parent.name for path in store.glob("*/space.json"))
+    stale = next(name for name in spaces if name in one.name)
+    os.utime(store / stale / "space.json", (0, 0))
+    gone = json.loads(command("store", "gc", store, "--unused-days", "1", "--json").stdout)
+    assert len(gone["spaces"]) == 1
+    assert not (store / stale).exists()
+    assert sorted((store / "index").iterdir()) == sorted(
+        path for path in whole if path.name.startswith(other.stem[:-25])
+    )

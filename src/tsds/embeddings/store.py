@@ -7,6 +7,8 @@
         NAME.npy  NAME.keys.npy    the vectors of some thousand texts, and the digests of those texts
         NAME.json                  its entry: rows, checksums
       index/                       of nearest neighbours, if one was built
+      warm-ups/                    what encoders have trained on pools, if one does
+      .tsds-scratch-*              what `tsds embed` needs while it goes on
 
 Nothing is changed once written. A run looks up the texts it needs, cuts those that are missing into shards, and adds
 them in order: a run that was killed goes on at the shard it was at, a pool that grew costs its new records only. Two

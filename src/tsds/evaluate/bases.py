@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from tsds.errors import RunError
-from tsds.places import alive
 from tsds.records import atomic_file, user_cache
+from tsds.scratch import alive
 
 FACTS, STATE = "base.json", "state.pt"
 #: The variable that says where bases are kept.

@@ -25,6 +25,7 @@ from tsds.evaluate.experiment import READING, Diet, tokens_a_second, train_on
 from tsds.evaluate.settings import Settling, Training
 from tsds.evaluate.stream import equal_tokens
 from tsds.records.dialogue import turns_of
+from tsds.scratch import scratch_in
 from tsds.stages import Stages
 
 MEASURES = {
@@ -78,7 +79,7 @@ class Instruction:
 
     @cached_property
     def _scratch(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(prefix="tsds-")
+        return scratch_in()
 
     @cached_property
     def _parts(self) -> tuple[Any, ...]:

@@ -30,7 +30,7 @@ from tsds.embeddings.encoders.models import (
     reads_at_most,
 )
 from tsds.embeddings.encoders.projection import Sketch
-from tsds.embeddings.encoders.protocol import Advance, Role, Setting, ignore
+from tsds.embeddings.encoders.protocol import WARM_UPS, Advance, Role, Setting, ignore
 from tsds.embeddings.encoders.rendering import Rendered, Renderer
 from tsds.embeddings.encoders.spec import Options
 from tsds.embeddings.encoders.warmup import BETAS, EPSILON, Checkpoint, Training, warm_up
@@ -156,7 +156,7 @@ class GradientEncoder(ModelEncoder):
         """The checkpoints of the warm-up, trained now or earlier."""
         assert self._sample is not None or self._warm_up_mark
         folder = self._setting.folder
-        place: Path | None = None if folder is None else folder / "warm-ups" / self._warm_up_mark
+        place: Path | None = None if folder is None else folder / WARM_UPS / self._warm_up_mark
         self._setting.say(f"warm-up on {len(self._sample or []):,} texts of the pool, {self._training.epochs} epochs")
         return warm_up(
             self._model, self._rendered(self._sample or []), self._training, self._setting.seed, place,

@@ -110,6 +110,10 @@ class Gathers(Protocol):
         """Be fitted on all the texts that this was gathered from."""
 
 
+#: The folder, in that of a setting, of what encoders have trained on pools.
+WARM_UPS = "warm-ups"
+
+
 @dataclass(frozen=True)
 class Setting:
     """What an encoder is made with, besides its name.
