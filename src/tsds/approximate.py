@@ -16,12 +16,15 @@ from tsds.embeddings.scan import Metric, Progress
 from tsds.embeddings.vectors import Vectors
 from tsds.engines import Engine
 from tsds.index import Index
-from tsds.neighbors import NeighborSearch
+from tsds.memory import block_bytes
+from tsds.neighbors import BLOCK_BYTES, NeighborSearch
 
 #: Targets whose exact lists are computed, and the length of these at most: mass goes to the nearest.
 SAMPLED, LENGTH = 32, 200
 #: Candidates that the index proposes for each that is kept: its own distances are coarse (benchmarks/index.py).
 _PROPOSED = 3
+#: What a proposed candidate takes until it is kept or not: its row, twice, its distances and its places in orders.
+_ENTRY_BYTES = 60
 WANTED_RECALL = 0.98
 #: The first width of the search: a share of the lists, or candidates of the graph a neighbour wanted; it doubles.
 _FIRST_SHARE, _FIRST_WIDTH = 1 / 64, 2
@@ -109,10 +112,20 @@ class IndexedSearch(NeighborSearch):
 
     def _propose(self, some: NDArray[np.int64], k: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The k nearest of what the index proposes for some of the targets, measured from the pool itself."""
+        more = min(self.index.rows, -(-_PROPOSED * k * self.index.rows // len(self.pool)))
+        # Many more are proposed than are kept, where the pool is a small part of a store: for all targets at once they
+        # might not fit.
+        at_once = max(1, block_bytes(BLOCK_BYTES, self._engine.memory) // (_ENTRY_BYTES * more))
+        starts = range(0, max(1, len(some)), at_once)
+        parts = [self._propose_at_once(some[start : start + at_once], k, more, width) for start in starts]
+        return np.concatenate([squares for squares, _ in parts]), np.concatenate([rows for _, rows in parts])
+
+    def _propose_at_once(
+        self, some: NDArray[np.int64], k: int, more: int, width: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         import faiss
 
         queries = np.ascontiguousarray(self.targets[some], dtype=np.float32)
-        more = min(self.index.rows, -(-_PROPOSED * k * self.index.rows // len(self.pool)))
         settings: Any
         if self.index.kind == "ivf":
             settings = faiss.SearchParametersIVF(nprobe=width)  # type: ignore[call-arg]

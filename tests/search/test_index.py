@@ -72,6 +72,31 @@ def test_a_search_widens_until_it_finds_enough(tmp_path: Path, monkeypatch: pyte
     assert search.recall > 0.99
 
 
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_what_is_proposed_is_looked_at_in_blocks_and_the_same_is_found(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, targets = clustered(3000, 16), clustered(90, 16, seed=1)
+    whole = indexed(pool, targets, tmp_path, kind)
+    whole.fetch(40)
+    sizes: list[int] = []
+    exact = approximate.NeighborSearch._exact_squares
+
+    def measured(self: Any, indices: Any) -> Any:
+        sizes.append(indices.size)
+        return exact(self, indices)
+
+    block = 200_000
+    monkeypatch.setattr(approximate, "BLOCK_BYTES", block)
+    monkeypatch.setattr(approximate.NeighborSearch, "_exact_squares", measured)
+    parts = indexed(pool, targets, tmp_path, kind)
+    found = parts._propose(np.arange(90), 40, whole.width)
+    assert len(sizes) > 3 and max(sizes) * 60 <= block
+    monkeypatch.undo()
+    for some, all_of_them in zip(found, whole._propose(np.arange(90), 40, whole.width), strict=True):
+        np.testing.assert_array_equal(some, all_of_them)
+
+
 def test_parts_of_the_targets_measure_their_own_recall(tmp_path: Path) -> None:
     pool, targets = clustered(4000, 16), clustered(40, 16, seed=1)
     search = indexed(pool, targets, tmp_path, "ivf")
