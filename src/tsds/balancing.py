@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.arrays import Array
+from tsds.errors import InputError
 from tsds.neighbors import NeighborSearch
 from tsds.transport.balanced import BalancedPlan, TooLittleRoom, balanced_plan
 from tsds.transport.path import numbered
@@ -68,6 +69,7 @@ def find_balanced(
 
     Raises:
       TooLittleRoom: when the whole pool can't hold the mass.
+      InputError: when the lists can't get so long that every target has a candidate on them.
     """
     n, m = len(search.pool), len(mu)
     known = KnownWeights(n)
@@ -76,11 +78,19 @@ def find_balanced(
     while True:
         indices, distances = search.fetch(k)
         complete = indices.shape[1] == n and bool((indices >= 0).all())
-        solved = _weighed(indices, distances, known, weigh, size, neighbors, mu, complete, start)
+        empty = np.flatnonzero(indices[:, 0] < 0)  # float32 can't tell the nearest of these apart: longer lists may
+        solved = None
+        if not len(empty):
+            solved = _weighed(indices, distances, known, weigh, size, neighbors, mu, complete, start)
         if solved is not None and (complete or not len(solved.plan.short)):
             return Balanced(solved.plan, indices, distances, solved.weights, exact=True)
-        k = min(n, 2 * k)
-        if m * k > largest:
+        listed, k = k, min(n, 2 * k)
+        if k == listed or m * k > largest:
+            if len(empty):
+                raise InputError(
+                    f"{len(empty):,} of {m:,} targets have more than {listed:,} candidates that are all equally near",
+                    remedy="leave these targets out, or --copies collapse",
+                )
             if solved is None:
                 weights = known.look_up(indices)[0]
                 raise TooLittleRoom(_room(indices, weights), size, neighbors)
