@@ -82,9 +82,16 @@ class IndexedSearch(NeighborSearch):
         return part
 
     def _search(self, k: int) -> None:
+        self._checked = min(k, LENGTH, len(self.pool))
+        if k >= len(self.pool):  # an index may leave some out however wide it searches; all of them need none
+            self.recall, self.width = 1.0, self.index.lists or len(self.pool)
+            every = np.broadcast_to(np.arange(len(self.pool)), (len(self.targets), len(self.pool)))
+            self._squares, self._indices = self._measured(np.arange(len(self.targets)), every, k)
+            self._progress(len(self.pool))
+            self.passes += 1
+            return
         rng = np.random.default_rng([self._seed, 8])
         some = np.sort(rng.choice(len(self.targets), min(len(self.targets), SAMPLED), replace=False))
-        self._checked = min(k, LENGTH, len(self.pool))
         truth = self._truth(some)
         widest = self.index.lists or len(self.pool)
         first = self.index.lists * _FIRST_SHARE if self.index.lists else _FIRST_WIDTH * k
@@ -134,6 +141,12 @@ class IndexedSearch(NeighborSearch):
         proposed = self._opened.search(queries, more, params=settings)[1]
         if self._rows is not None:
             proposed = np.where(proposed < 0, -1, self._rows[proposed])
+        return self._measured(some, proposed, k)
+
+    def _measured(
+        self, some: NDArray[np.int64], proposed: NDArray[np.int64], k: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The k nearest of the rows proposed for some of the targets, [some, p], measured from the pool itself."""
         exact = super().only(some)._exact_squares(proposed)
         order = np.argsort(exact, axis=1, kind="stable")[:, :k]
         kept = np.take_along_axis(proposed, order, 1)

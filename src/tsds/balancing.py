@@ -85,7 +85,7 @@ def find_balanced(
         if solved is not None and (complete or not len(solved.plan.short)):
             return Balanced(solved.plan, indices, distances, solved.weights, exact=True)
         listed, k = k, min(n, 2 * k)
-        if k == listed or m * k > largest:
+        if m * k > largest:
             if len(empty):
                 raise InputError(
                     f"{len(empty):,} of {m:,} targets have more than {listed:,} candidates that are all equally near",

@@ -146,9 +146,12 @@ def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: S
         raise InputError("a size in tokens needs texts, and the pool is embeddings", remedy="give a number of examples")
     for name, source in wanted.items():
         check_widths(vectors, source)
-        scan(source, settings.metric, name or "target")
+        scan(source, settings.metric, name or "target", bounded=not settings.transform)
     given: list[NDArray[Any]] = [source.take(np.arange(len(source))) for source in wanted.values()]
     vectors, given, scratch = transformed(vectors, given, settings, stages)
+    if settings.transform:
+        for name, rows in zip(tasks, given, strict=True):
+            scan(Vectors.of(rows), settings.metric, name or "target")
     candidates = _distinct(vectors, census, None, _names(pool, "pool"), settings, stages)
     found = [rows.astype(np.float64) for rows in given]
     sources: list[tuple[Pool | None, NDArray[np.int64]]] = [(None, np.arange(len(x))) for x in found]
@@ -191,7 +194,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
         given = _target_vectors(settings.target_embeddings, list(tasks), chosen)
         for name, rows in zip(tasks, given, strict=True):
             check_widths(vectors, Vectors.of(rows))
-            scan(Vectors.of(rows), settings.metric, name or "target")
+            scan(Vectors.of(rows), settings.metric, name or "target", bounded=not settings.transform)
         vectors, given, scratch = transformed(vectors, given, settings, stages)
     else:
         scratch = scratch_in(stages.folder)
@@ -225,7 +228,7 @@ def transformed(
         return vectors, targets, None
     scratch = scratch_in(stages.folder)
     with stages.stage("transform", len(vectors)):
-        scan(vectors, "l2", "pool")
+        scan(vectors, "l2", "pool", bounded=False)
         learned = transform.learn(vectors, np.concatenate(targets))
         return learned.write(vectors, Path(scratch.name) / "pool.npy"), [learned(one) for one in targets], scratch
 

@@ -22,7 +22,7 @@ from tsds.distances import from_squares, norm_bound, pair_squares, rounding_boun
 from tsds.embeddings.scan import Metric, Progress
 from tsds.embeddings.vectors import Vectors
 from tsds.engines import Engine, LocalEngine, Span
-from tsds.errors import InputError
+from tsds.errors import InputError, RunError
 from tsds.memory import block_bytes
 from tsds.parallel import map_ordered
 
@@ -153,6 +153,8 @@ class NeighborSearch:
         if spare > self.fetched:
             self._search_roomily(spare)
         indices = self._indices[:, :spare]
+        if spare == n and (indices < 0).any():  # who asks for longer lists until they suffice would ask forever
+            raise RunError("the neighbour search lost candidates: it found fewer than the whole pool when asked for it")
         exact = self._exact_squares(indices)
         order = np.argsort(exact, axis=1, kind="stable")  # nearly in order already
         indices, exact = np.take_along_axis(indices, order, 1), np.take_along_axis(exact, order, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from tsds.embeddings.store import Store
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.index import Kind, build_index, find_index, index_of_space
+from tsds.neighbors import NeighborSearch
 from tsds.searching import worth_it
 
 
@@ -105,6 +107,40 @@ def test_parts_of_the_targets_measure_their_own_recall(tmp_path: Path) -> None:
     indices, _ = part.fetch(1500)
     assert indices.shape[0] == 3
     assert part.recall > 0.9
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_asked_for_all_it_lists_all(kind: Kind, tmp_path: Path) -> None:
+    """Whatever the index would leave out: clusters that it does not look into, nodes that nothing links to."""
+    pool, targets = clustered(2000, 16), clustered(6, 16, seed=1)
+    indices, distances = indexed(pool, targets, tmp_path, kind).fetch(2000)
+    order, d = nearest(pool, targets, "l2")
+    np.testing.assert_array_equal(indices, order)
+    np.testing.assert_allclose(distances, d, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"size": 2000}, {"size": 60, "method": "tv", "alpha": 0.01}, {"size": 2000, "method": "nearest"}]
+)
+def test_lists_that_an_index_leaves_short_come_to_an_end(
+    asked: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clusters so far apart that a list of the index holds hardly more than one of them."""
+    rng = np.random.default_rng(0)
+    centre = 5 * rng.standard_normal((20, 8))
+    pool, targets = ((centre[rng.integers(20, size=n)] + 0.3 * rng.standard_normal((n, 8))) for n in (3000, 10))
+    fetch, calls = NeighborSearch.fetch, itertools.count()
+
+    def counted(self: NeighborSearch, k: int) -> Any:
+        assert next(calls) < 500
+        return fetch(self, k)
+
+    monkeypatch.setattr(NeighborSearch, "fetch", counted)
+    found = tsds.select(pool.astype(np.float32), targets, search="ivf", index=tmp_path, **asked)
+    assert len(found) == asked["size"] and not found.answer.exact
+    if "alpha" in asked:
+        plain = tsds.select(pool.astype(np.float32), targets, **asked)
+        np.testing.assert_allclose(found.weights, plain.weights, atol=1e-12)
 
 
 def test_other_vectors_have_another_index(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.shared import needs_shared
 from tests.truth.brute_force import nearest
 from tsds import neighbors
 from tsds.embeddings.vectors import Vectors
-from tsds.errors import InputError
+from tsds.errors import InputError, RunError
 from tsds.neighbors import NeighborSearch
 
 
@@ -102,3 +102,27 @@ def test_bad_vectors_are_named() -> None:
     broken[7] = 0
     with pytest.raises(InputError, match="row 7: is a zero vector"):
         tsds.nearest_neighbors(broken, pool[:3], metric="cosine")
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [(np.float32, 1e15), (np.float32, 1e25), (np.float64, 1e200)])
+def test_vectors_whose_squares_overflow_are_named(dtype: type, scale: float, tmp_path: Path) -> None:
+    """Two files, the second with one row too large; scaled, as the line says, they can be selected from."""
+    pool, targets = clustered(600, 16).astype(dtype), clustered(12, 16, seed=1)
+    large = pool.copy()
+    large[407] *= scale
+    paths = [tmp_path / "a.npy", tmp_path / "b.npy"]
+    for path, part in zip(paths, (large[:400], large[400:]), strict=True):
+        np.save(path, part)
+    with pytest.raises(InputError, match=r"b\.npy, row 7: has a norm above 1e\+12, .* --transform normalize"):
+        tsds.select([str(path) for path in paths], targets, size=20)
+    with pytest.raises(InputError, match="target, row 2: has a norm above"):
+        tsds.select(pool, targets * np.where(np.arange(12) >= 2, 1e20, 1)[:, None], size=20)
+    scaled = tsds.select([str(path) for path in paths], targets * 1e20, size=20, transform="normalize")
+    assert (scaled.indices == tsds.select(pool, targets, size=20, transform="normalize").indices).all()
+
+
+def test_a_search_that_loses_candidates_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else who asks for longer lists until they suffice would ask forever."""
+    monkeypatch.setattr(neighbors, "knn", lambda queries, rows, k: (np.full((3, k), np.inf), np.full((3, k), -1)))
+    with pytest.raises(RunError, match="lost candidates"):
+        tsds.nearest_neighbors(clustered(100, 8), clustered(3, 8, seed=1), k=100)

@@ -21,6 +21,8 @@ Progress = Callable[[int], None]  # rows done since the last call
 
 BLOCK_BYTES = 64 << 20
 _SPAN_ROWS = 1 << 19
+#: Norms up to this are computed with safely: squares of distances in float32, and costs that solvers take for finite.
+LARGEST_NORM = 1e12
 #: Places of a row, evenly spread, that are hashed at first sight: real vectors that differ differ in these.
 _KEY_WORDS = 8
 
@@ -47,6 +49,7 @@ class _Asked:
     vectors: Vectors
     metric: Metric
     name: str
+    bounded: bool
 
     @property
     def identity(self) -> str:
@@ -68,16 +71,21 @@ def scan(
     name: str,
     progress: Progress = lambda rows: None,
     engine: Engine | None = None,
+    *,
+    bounded: bool = True,
 ) -> Scan:
     """Check every row and find exact copies, in one pass.
 
+    Args:
+      bounded: whether to refuse norms above LARGEST_NORM; not where the vectors are scaled before they are compared.
+
     Raises:
-      InputError: naming the row, if it holds NaN or infinity, or is zero under cosine.
+      InputError: naming the row, if it holds NaN or infinity, is too large, or is zero under cosine.
     """
     rows = vectors.block_rows(BLOCK_BYTES)
     spans = vectors.spans(_SPAN_ROWS, rows)
     seen = (engine or LocalEngine()).fold(
-        f"check the {name}", _look, _both, _Asked(vectors, metric, name), spans, progress
+        f"check the {name}", _look, _both, _Asked(vectors, metric, name, bounded), spans, progress
     )
     return Scan(float(np.sqrt(seen.largest_square)), _first_copies(vectors, seen.keys), seen.keys)
 
@@ -95,6 +103,12 @@ def _look(asked: _Asked, span: Span) -> _Seen:
         squares = np.einsum("ij,ij->i", block, block, dtype=np.float32 if block.dtype != np.float64 else np.float64)
         if not np.isfinite(squares).all():
             squares = _exact_squares(block, start, vectors, name)
+        if asked.bounded and squares.max(initial=0.0) > LARGEST_NORM**2:
+            path, row = vectors.place(start + int((squares > LARGEST_NORM**2).argmax()))
+            raise InputError(
+                f"has a norm above {LARGEST_NORM:g}, too large to compute distances with", path=path or name, row=row,
+                remedy="scale the vectors, for example with --transform normalize",
+            )  # fmt: skip
         if metric == "cosine" and not squares.all():
             tiny = np.flatnonzero(squares == 0)
             zero = tiny[~np.asarray(block[tiny], dtype=np.float64).any(axis=1)]
@@ -118,7 +132,8 @@ def _exact_squares(block: Block, start: int, vectors: Vectors, name: str) -> NDA
         what = "NaN" if np.isnan(wide[bad[0]]).any() else "infinity"
         path, row = vectors.place(start + int(bad[0]))
         raise InputError(f"holds {what}", path=path or name, row=row, remedy="embed that record again")
-    return np.asarray(np.square(wide).sum(axis=1))
+    with np.errstate(over="ignore"):  # numbers whose square float64 can't hold either: an infinite one says so
+        return np.asarray(np.square(wide).sum(axis=1))
 
 
 def _keys(block: Block) -> NDArray[np.uint64]:

@@ -48,7 +48,12 @@ Step = Callable[[NDArray[Any]], Float32Rows]
 def unit(rows: NDArray[Any]) -> Float32Rows:
     """Rows of unit norm; zero rows stay."""
     wide = rows.astype(np.float64)
-    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    large = np.isinf(norms[:, 0])  # numbers whose squares float64 can't hold
+    if large.any():
+        wide[large] /= np.abs(wide[large]).max(axis=1, keepdims=True)
+        norms[large] = np.linalg.norm(wide[large], axis=1, keepdims=True)
     return np.asarray(wide / np.where(norms > 0, norms, 1), dtype=np.float32)
 
 
