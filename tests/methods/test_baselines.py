@@ -50,6 +50,23 @@ def test_round_robin_is_turns() -> None:
     assert chosen("round-robin", 61) == sorted(taken[:61])
 
 
+@pytest.mark.parametrize("method", ["round-robin", "semdedup+round-robin", "topk", "random", "mmd", "nearest"])
+def test_a_target_equally_far_from_all_takes_its_turns_too(method: str) -> None:
+    """Float32 can't tell its nearest apart, so that its list is empty until it holds the whole pool."""
+    pool, targets = (np.pad(x, ((0, 0), (0, 1))) for x in (POOL, TARGETS))
+    targets[5] = np.eye(25)[-1]
+    d = brute_force.distances(targets, pool, "l2")
+    found = tsds.select(pool, targets, size=61, method=method, bandwidth=1e-3)
+    np.testing.assert_allclose(found.answer.nearest, d.min(axis=1), rtol=1e-12)
+    if "round-robin" in method:
+        taken: list[int] = []
+        lists = [list(np.argsort(row, kind="stable")) for row in d]
+        while len(taken) < 61:
+            for line in lists:
+                taken.append(next(j for j in line if j not in taken))
+        assert found.indices.tolist() == sorted(taken[:61])
+
+
 def test_semdedup_takes_no_near_duplicates() -> None:
     rng = np.random.default_rng(0)
     copies = POOL[:30].repeat(10, axis=0) + 1e-3 * rng.standard_normal((300, 24)).astype(np.float32)

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.arrays import Array, Rows
-from tsds.distances import from_squares, unit_rows
+from tsds.distances import from_squares, pair_squares, product_squares, unit_rows
 from tsds.methods.problem import Answer, Problem
 
 _AT_ONCE = 1 << 22  # pairs
+_BLOCK_BYTES = 64 << 20
 
 
 def answer_of(problem: Problem, chosen: Rows, why: str) -> Answer:
@@ -21,7 +22,6 @@ def answer_of(problem: Problem, chosen: Rows, why: str) -> Answer:
     """
     rows = np.sort(chosen)
     target, distance = nearest_targets(problem, rows)
-    nearest = problem.search.fetch(1)[1][:, 0]
     m = len(problem.mu)
     reach = np.zeros(m)
     np.maximum.at(reach, target, distance)
@@ -32,7 +32,7 @@ def answer_of(problem: Problem, chosen: Rows, why: str) -> Answer:
         target=target,
         distance=distance,
         rank=np.full(len(rows), -1),
-        nearest=nearest,
+        nearest=nearest_distances(problem),
         reach=reach,
         width=np.bincount(target, minlength=m),
         cost=float(distance.mean()),
@@ -43,6 +43,21 @@ def answer_of(problem: Problem, chosen: Rows, why: str) -> Answer:
         why=why,
         sampling="top",
     )
+
+
+def nearest_distances(problem: Problem) -> Array:
+    """The distance of each target's nearest candidate, [m]: from its list, or the whole pool where that has none."""
+    nearest = problem.search.fetch(1)[1][:, 0].copy()
+    missing = np.flatnonzero(np.isinf(nearest))  # float32 can't tell the nearest apart, or the index found none
+    if len(missing):
+        targets = problem.search.targets[missing]
+        least, pool = np.full(len(missing), np.inf), problem.pool
+        for _, block in pool.blocks(max(1, min(pool.block_rows(_BLOCK_BYTES), _AT_ONCE // len(missing)))):
+            x = unit_rows(block, problem.metric, exact=True).astype(np.float64)
+            near = product_squares(targets, x).argmin(axis=1)  # by differences then: nothing cancels
+            least = np.minimum(least, pair_squares(targets, np.arange(len(missing)), x, near))
+        nearest[missing] = from_squares(least, problem.metric)
+    return nearest
 
 
 def nearest_targets(problem: Problem, rows: Rows) -> tuple[NDArray[np.int64], Array]:

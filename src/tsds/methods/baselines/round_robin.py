@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from tsds.arrays import Rows
+from tsds.errors import InputError
 from tsds.methods.baselines.chosen import answer_of
 from tsds.methods.problem import Answer, Problem
+from tsds.strength import LARGEST_LISTS
 
 
 def select(problem: Problem) -> Answer:
@@ -21,6 +23,9 @@ def take_turns(problem: Problem, fits: Callable[[int], bool]) -> Rows:
 
     Args:
       fits: whether a row of the pool may be taken, asked in the order of the turns; it is taken if so.
+
+    Raises:
+      InputError: if lists are needed that would fill the memory.
     """
     n, m = len(problem.pool), len(problem.mu)
     k = min(n, max(32, 4 * problem.size // m + 16))
@@ -31,8 +36,13 @@ def take_turns(problem: Problem, fits: Callable[[int], bool]) -> Rows:
     while len(chosen) < problem.size and (place < n).any():
         for i in range(m):
             while place[i] < n:
-                if place[i] >= indices.shape[1] or indices[i, place[i]] < 0:
+                while k < n and (place[i] >= indices.shape[1] or indices[i, place[i]] < 0):
                     k = min(n, 2 * k)
+                    if m * k > LARGEST_LISTS:
+                        raise InputError(
+                            f"taking turns would need lists of {k:,} neighbours for each of {m:,} targets",
+                            remedy="a smaller size, or no targets that are equally far from most of the pool",
+                        )
                     indices = problem.search.fetch(k)[0]
                 j = int(indices[i, place[i]])
                 place[i] += 1
