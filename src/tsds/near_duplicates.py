@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.arrays import Array, Rows
-from tsds.distances import from_squares, product_squares, unit_rows
+from tsds.arrays import Array, Block, Rows
+from tsds.distances import pair_squares, product_squares, rounding_bound, unit_rows
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Vectors
 from tsds.neighbors import knn
 
+Single = NDArray[np.float32]
+
 _BLOCK = 512
+_PAIRS = 1 << 22  # looked at once
 
 
 def stand_ins(
@@ -38,16 +41,25 @@ def stand_ins(
     if bandwidth <= 0 or len(asked) < 2:
         return leader
     asked = asked[np.argsort(first[asked], kind="stable")]
-    leaders = np.empty((0, pool.dim), np.float32)
-    named = np.empty(0, np.int64)
+    limit = 2 * bandwidth if metric == "cosine" else bandwidth**2  # of squared distances
+    centre = unit_rows(pool.take(rows[asked[:_BLOCK]]), metric, exact=True).mean(
+        0, np.float64
+    )  # norms are small from there
+    largest = 0.0
+    leaders, named = np.empty((0, pool.dim), np.float32), np.empty(0, np.int64)
     for start in range(0, len(asked), _BLOCK):
         some = asked[start : start + _BLOCK]
-        x = np.ascontiguousarray(unit_rows(pool.take(rows[some]), metric), dtype=np.float32)
+        exact = unit_rows(pool.take(rows[some]), metric, exact=True)
+        x = np.asarray(exact - centre, dtype=np.float32)
+        largest = max(largest, float(np.sqrt(np.square(x).sum(axis=1)).max()))
+        error = rounding_bound(pool.dim, 2 * largest)
         taken = np.full(len(some), -1)
         if len(named):
-            near, distance = _nearest(x, leaders, metric)
-            taken = np.where(distance < bandwidth, named[near], -1)
-        within = _distances(x, x, metric) < bandwidth
+            squares, near = _nearest(x, leaders)
+            taken = np.where(squares < limit, named[near], -1)
+            unsure = np.flatnonzero(np.abs(squares - limit) <= error)
+            taken[unsure] = _exactly(pool, rows, exact[unsure], x[unsure], leaders, named, limit, error, metric)
+        within = _within(exact, x, limit, error)
         for i in np.flatnonzero(taken < 0):
             if taken[i] < 0:  # not by one before it in this block
                 follows = within[i] & (taken < 0)
@@ -58,10 +70,42 @@ def stand_ins(
     return leader
 
 
-def _distances(a: NDArray[np.float32], b: NDArray[np.float32], metric: Metric) -> Array:
-    return from_squares(product_squares(a, b).astype(np.float64), metric)
+def _within(exact: Block, x: Single, limit: float, error: float) -> NDArray[np.bool_]:
+    """Which rows of a block are within the limit of each other, [r, r]: in float32, and exactly where that can't tell.
+
+    Args:
+      exact: [r, d], as they are.
+      x: [r, d], centred, in float32.
+      limit: of the squared distance.
+      error: how far a squared distance in float32 may be off.
+    """
+    squares = product_squares(x, x).astype(np.float64)
+    within = squares < limit
+    i, j = np.nonzero(np.triu(np.abs(squares - limit) <= error, 1))
+    within[i, j] = within[j, i] = pair_squares(exact, i, exact, j) < limit
+    np.fill_diagonal(within, True)
+    return within
 
 
-def _nearest(a: NDArray[np.float32], b: NDArray[np.float32], metric: Metric) -> tuple[NDArray[np.int64], Array]:
-    squares, where = knn(a, np.ascontiguousarray(b), 1)
-    return where[:, 0], from_squares(squares[:, 0].astype(np.float64), metric)
+def _exactly(
+    pool: Vectors, rows: Rows, exact: Block, x: Single, leaders: Single, named: NDArray[np.int64],
+    limit: float, error: float, metric: Metric,
+) -> NDArray[np.int64]:  # fmt: skip
+    """For each of these rows the nearest leader within the limit by exact distances, -1 where there is none, [r]."""
+    taken = np.full(len(x), -1)
+    step = max(1, _PAIRS // len(leaders))
+    for start in range(0, len(x), step):
+        part = slice(start, start + step)
+        i, j = np.nonzero(product_squares(x[part], leaders) <= limit + error)
+        found, where = np.unique(j, return_inverse=True)
+        squares = pair_squares(exact[part], i, unit_rows(pool.take(rows[named[found]]), metric, exact=True), where)
+        hit = np.flatnonzero(squares < limit)
+        hit = hit[np.lexsort((squares[hit], i[hit]))]
+        mine, nearest = np.unique(i[hit], return_index=True)
+        taken[start + mine] = named[j[hit[nearest]]]
+    return taken
+
+
+def _nearest(a: Single, b: Single) -> tuple[Array, NDArray[np.int64]]:
+    squares, where = knn(a, b, 1)
+    return squares[:, 0].astype(np.float64), where[:, 0]
