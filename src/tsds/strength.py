@@ -145,10 +145,13 @@ def _first_guess(search: NeighborSearch, strength: Strength, mu: Array) -> int:
     It is looked up on the lists as faiss gave them, in float32: making lists exact is the dear part for many targets.
     """
     indices, distances = search.rough(strength.guess(len(mu)))
-    path = RegularizationPath(
-        distances, np.ones(distances.shape), indices, target_weights=mu, pool_weight=np.inf, scale=strength.scale
-    )
-    s = strength.on(path)
+    there = np.isfinite(distances)  # an index finds fewer where it does not look far enough
+    s = None
+    if there[:, 0].all():
+        path = RegularizationPath(
+            distances, there.astype(float), indices, target_weights=mu, pool_weight=np.inf, scale=strength.scale
+        )
+        s = strength.on(path)
     if s is None:
         return max(strength.guess(len(mu)), spared(int(indices.shape[1])))
     return int(1.3 * strength.reach * s) + 32

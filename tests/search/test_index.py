@@ -120,7 +120,15 @@ def test_asked_for_all_it_lists_all(kind: Kind, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [{"size": 2000}, {"size": 60, "method": "tv", "alpha": 0.01}, {"size": 2000, "method": "nearest"}]
+    "asked",
+    [
+        {"size": 2000},
+        {"size": 60, "method": "tv", "alpha": 0.01},
+        {"size": 2000, "method": "nearest"},
+        {"size": 60, "method": "kde"},
+        {"size": 1000, "method": "uniform"},
+        {"size": 60, "method": "kde", "alpha": 0.3},
+    ],
 )
 def test_lists_that_an_index_leaves_short_come_to_an_end(
     asked: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

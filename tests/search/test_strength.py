@@ -112,3 +112,21 @@ def test_the_path_reaches_as_far_as_asked() -> None:
     full = RegularizationPath(d, w, order, target_weights=MU, complete=True)
     for s in (4.0, 20.0, 79.0):
         assert far.path.point(s).effective_size == pytest.approx(full.point(s).effective_size, rel=1e-9)
+
+
+def test_a_first_look_that_finds_little_changes_nothing() -> None:
+    """An index may find nothing for a target, or less than it was asked for; the lists themselves are whole here."""
+
+    class Sparse(NeighborSearch):
+        def rough(self, k: int) -> tuple[np.ndarray, Array]:
+            indices, distances = (found.copy() for found in super().rough(k))
+            for row, found in ((3, 0), (7, 5)):
+                indices[row, found:], distances[row, found:] = -1, np.inf
+            return indices, distances
+
+    plain, sparse = (
+        find_plan(kind(Vectors.of(POOL), TARGETS, largest_norm=1.001), lambda rows: WEIGHTS[rows], Strength(50), MU)
+        for kind in (NeighborSearch, Sparse)
+    )
+    assert sparse.plan.exact and sparse.plan.neighbors == pytest.approx(plain.plan.neighbors, rel=2e-3)
+    assert sparse.plan.cost == pytest.approx(plain.plan.cost, rel=1e-3)
