@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -35,3 +37,18 @@ def test_tasks_keep_their_shares() -> None:
     assert found.inputs.targets.mu[:10].sum() == pytest.approx(0.25)
     with pytest.raises(tsds.InputError, match=r"target.weights"):
         tsds.select(POOL, TARGETS, size=5, target_weights="dense")  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("count", [1, 3, 12])
+@pytest.mark.parametrize(
+    "asked", [{"method": "auto"}, {"method": "auto-repeats"}, {"method": "kde", "neighbors": 5}], ids=str
+)
+def test_a_task_without_weight_changes_nothing(asked: dict[str, Any], count: int) -> None:
+    """However few targets have weight: those held out are of them."""
+    tasks = {"mine": clustered(count, 24, seed=1), "others": clustered(30, 24, seed=2)}
+    both = tsds.select(POOL, tasks, size=min(60, 4 * count), bandwidth=0.1, task_weights={"mine": 1}, **asked)
+    alone = tsds.select(POOL, tasks["mine"], size=min(60, 4 * count), bandwidth=0.1, **asked)
+    assert (both.indices == alone.indices).all()
+    costs = [[trial.cost for trial in found.answer.trials] for found in (both, alone)]
+    assert costs[0] == pytest.approx(costs[1]) and bool(costs[0]) == (count >= 10 and asked["method"] != "kde")

@@ -66,8 +66,9 @@ def _select(problem: Problem, *, repeating: bool) -> Answer:
     weights = KernelWeights.of(problem)
     s, sampling, capacity = default_neighbors(problem.size, len(problem.mu)), None, None
     trials: list[Trial] = []
-    why = f"a twentieth of the size: {len(problem.mu)} targets are too few to hold some out"
-    if len(problem.mu) >= LEAST_TARGETS:
+    wanted = int((problem.mu > 0).sum())
+    why = f"a twentieth of the size: {wanted} targets are too few to hold some out"
+    if wanted >= LEAST_TARGETS:
         with problem.stages.stage("try settings on held-out targets", len(problem.pool)):
             trials = try_settings(problem, weights, repeating)
         why = "the pool leaves no choice"
@@ -95,13 +96,14 @@ def try_settings(problem: Problem, weights: KernelWeights, repeating: bool) -> l
     """Every setting with its cost on held-out targets, the one to take marked; none if the pool lacks room.
 
     Args:
-      problem: with the targets to be split.
+      problem: with the targets to be split; those without weight are left out.
       weights: of candidates, as far as they are known; more are learned.
       repeating: whether it is tried too to let candidates count several times.
     """
     rng = np.random.default_rng([problem.seed, 2])
     m = len(problem.mu)
-    used = np.sort(rng.choice(m, min(m, MOST_TARGETS), replace=False))
+    wanted = np.flatnonzero(problem.mu > 0)
+    used = wanted[np.sort(rng.choice(len(wanted), min(len(wanted), MOST_TARGETS), replace=False))]
     search, mu = problem.search.only(used), problem.mu[used]
     fold = _folds(search.targets, rng)
     samplings = SAMPLINGS if problem.sampling is None else (problem.sampling,)

@@ -135,7 +135,8 @@ def penalty_curve(distances: Array, weights: Array, mu: Array, *, complete: bool
         with np.errstate(invalid="ignore"):
             step = np.diff(distances, axis=1)
         known &= np.isfinite(distances[:, 1:])  # a list's own end has no next distance
-    step *= mu[:, None]
+    with np.errstate(invalid="ignore"):  # there, for a target without weight
+        step *= mu[:, None]
     keys, step = keys[known], step[known]
     order = np.argsort(keys)
     keys, step = keys[order], step[order]
