@@ -20,6 +20,7 @@ from tsds.neighbors import NeighborSearch, spared
 from tsds.transport import Plan, RegularizationPath, penalty_from_alpha, solve
 from tsds.transport.path import numbered
 from tsds.transport.penalty import DEFAULT_SCALE
+from tsds.transport.rows import begins
 from tsds.weights import KnownWeights, Weigh
 
 #: Entries of all lists together beyond which the lists would fill the memory.
@@ -189,7 +190,7 @@ def _weighed(
             return path, s  # longer lists come first: the weights of these would not settle it
         if not unknown.any():
             return path, s
-        before = np.cumsum(weights, axis=1) - weights
+        before = begins(np.cumsum(weights, axis=1))
         if not (unknown & (before < (path.longest if s is None else strength.reach * s))).any():
             return known_part(path, unknown), s
         # Some headroom, since weights below one make s reach further than it seemed.

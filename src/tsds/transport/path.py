@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tsds.arrays import Array
 from tsds.transport.penalty import DEFAULT_SCALE, alpha_from_penalty, penalty_from_alpha
-from tsds.transport.rows import PenaltyCurve, check_rows, penalty_curve, row_mass, target_masses
+from tsds.transport.rows import PenaltyCurve, begins, check_rows, penalty_curve, row_mass, target_masses
 
 
 def numbered(indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -117,7 +117,7 @@ class RegularizationPath:
     @cached_property
     def _entry(self) -> Array:
         """The s above which each listed candidate has mass, sorted."""
-        before = self._ends - self.weights
+        before = begins(self._ends)
         first = np.full(len(self._flat[0]), np.inf)
         there = self.weights > 0
         np.minimum.at(first, self._flat[1][there], before[there])
@@ -235,5 +235,5 @@ class RegularizationPath:
     @cached_property
     def _least_before(self) -> Array:
         """Per column, the least cumulative weight that comes before it in any row: non-decreasing."""
-        before = self._ends - self.weights
+        before = begins(self._ends)
         return np.asarray(np.where(self.weights > 0, before, np.inf).min(axis=0))

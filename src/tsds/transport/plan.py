@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from tsds.arrays import Array
 from tsds.transport.penalty import DEFAULT_SCALE, penalty_from_alpha
-from tsds.transport.rows import PenaltyCurve, check_rows, penalty_curve, row_mass, target_masses
+from tsds.transport.rows import PenaltyCurve, begins, check_rows, penalty_curve, row_mass, target_masses
 from tsds.transport.total_variation import total_variation_is_certified, total_variation_mass
 
 Regularizer = Literal["kde", "uniform", "tv"]
@@ -151,8 +151,7 @@ def _truncated(d: Array, w: Array, penalty: float, mu: Array, curve: PenaltyCurv
 
 def _far_minus_near(d: Array, w: Array, half: float, mu: Array) -> float:
     """S: the price of moving from the nearer half of the weight to the whole pool (formulation, "s > W/2")."""
-    before = np.cumsum(w, axis=1) - w
-    near = np.clip(half - before, 0.0, w)
+    near = np.clip(half - begins(np.cumsum(w, axis=1)), 0.0, w)
     # A complete row may still be ragged: a missing entry has no weight and must not meet its infinite distance.
     return float(mu @ ((w - 2 * near) * np.where(w > 0, d, 0.0)).sum(axis=1))
 

@@ -49,6 +49,14 @@ def check_rows(distances: Array, weights: Array) -> None:
         raise ValueError("weights must be positive for a candidate and zero for a missing entry")
 
 
+def begins(ends: Array) -> Array:
+    """Where each entry's mass begins on the scale of s, from where it ends: cumulative weights, one place on, [m, k].
+
+    Not the ends less the weights: what that rounds to may lie below an s that an entry only begins at.
+    """
+    return np.pad(ends[:, :-1], ((0, 0), (1, 0)))
+
+
 def row_mass(weights: Array, s: float, mu: Array, ends: Array | None = None) -> Array:
     """The mass of each listed candidate: gamma_ik = mu_i clip(s - cum_i(k-1), 0, w_ik) / s.
 
@@ -70,8 +78,7 @@ def row_mass(weights: Array, s: float, mu: Array, ends: Array | None = None) -> 
     # A rounding error of the sums is no shortage.
     if (cum[:, -1] < s * (1 - 1e-12)).any():
         raise ValueError(f"s = {s} exceeds the total weight {cum[:, -1].min()} of a row: fetch more neighbours")
-    before = cum - weights
-    mass = np.clip(s - before, 0.0, weights)
+    mass = np.clip(s - begins(cum), 0.0, weights)
     return np.asarray(mass * (mu / mass.sum(axis=1))[:, None])
 
 
