@@ -46,6 +46,29 @@ def test_a_thousand_random_problems_equal_the_linear_program(block: int) -> None
         _check_feasible(plan.mass, lists[1], lists[2], size, neighbors, mu)
 
 
+@pytest.mark.parametrize("unit", [1e-30, 1e-10, 1e-6, 1e18, 1e30])
+def test_the_unit_of_the_distances_changes_nothing(unit: float) -> None:
+    for seed in range(40):
+        d, w, size, neighbors, mu = _problem(seed)
+        dist, weight, index = _sorted(d, w)
+        plan = balanced_plan(dist * unit, weight, index, size, neighbors=neighbors, target_weights=mu, complete=True)
+        truth = balanced_optimum(d, w, size, neighbors, mu)
+        assert plan.cost / unit == pytest.approx(truth, rel=1e-6, abs=1e-9)
+        assert plan.proven and plan.gap <= 1e-9
+
+
+def test_targets_on_top_of_their_candidates_are_told_apart_too() -> None:
+    """Small clusters far from each other: what is paid is a millionth of a typical distance. The bound is the truth."""
+    rng = np.random.default_rng(0)
+    centers = rng.standard_normal((20, 8))
+    x = (centers[:, None] + 1e-6 * rng.standard_normal((20, 30, 8))).reshape(-1, 8)
+    t = (centers[:, None] + 1e-6 * rng.standard_normal((20, 3, 8))).reshape(-1, 8)
+    d = np.linalg.norm(t[:, None] - x[None], axis=2)
+    plan = balanced_plan(*_sorted(d, np.ones(len(x))), 200, neighbors=3, complete=True)
+    assert 0 < plan.cost < 1e-5
+    assert plan.proven
+
+
 def _check_feasible(
     mass: Array, w: Array, index: NDArray[np.int64], size: float, neighbors: float | None, mu: Array
 ) -> None:

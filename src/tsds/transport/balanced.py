@@ -24,6 +24,9 @@ from tsds.transport.flow import NO_FLOW, optimal_flow
 from tsds.transport.path import numbered
 from tsds.transport.rows import check_rows, target_masses
 
+#: A plan is the optimum if its cost is no more than this share above the dual bound.
+PROVEN_GAP = 1e-6
+
 
 class TooLittleRoom(ValueError):
     """The whole pool can't hold the mass: S or s exceeds its weight.
@@ -72,6 +75,11 @@ class BalancedPlan:
     def short(self) -> NDArray[np.int64]:
         """Targets whose lists were too short, so that the plan is not proven: fetch more for them."""
         return np.flatnonzero(self.outside > NO_FLOW * self.mass.sum() / len(self.mass))
+
+    @property
+    def proven(self) -> bool:
+        """Whether the bound proves the plan to be the optimum over the whole pool."""
+        return not len(self.short) and self.gap <= PROVEN_GAP
 
 
 def balanced_plan(

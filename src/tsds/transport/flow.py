@@ -25,8 +25,8 @@ from tsds.arrays import Array
 _MARGIN, _FIRST, _ADDED, _PATIENCE = 0.05, 12, 20, 4
 #: Of four times as many rows, so many are solved for alone, for prices to begin with.
 _SAMPLE = 1000
-#: Prices contradict an edge if by more than this share of the largest cost.
-_TOLERANCE = 1e-10
+#: Prices contradict an edge if by more than this share of a typical cost, or than rounding makes of the largest.
+_TOLERANCE, _EPSILON = 1e-10, 4 * float(np.finfo(np.float64).eps)
 #: No flow: rounding of the solver.
 NO_FLOW = 1e-9
 _ENDLESS = 1e30  # HiGHS takes this for infinity
@@ -65,6 +65,8 @@ def optimal_flow(
 ) -> Flow:
     """The cheapest flow from m rows to n columns.
 
+    Costs may be in any unit: the solver's tolerances are absolute, so that it is given them in units of a typical one.
+
     Args:
       cost: [m, k], of the edges of each row; infinite where there is none.
       column: [m, k], which column each edge leads to; no column twice in a row.
@@ -79,13 +81,15 @@ def optimal_flow(
     """
     if price is None and len(cost) >= 4 * _SAMPLE:
         price = _sampled_prices(cost, column, supply, capacity, outside, edge_capacity)
+    unit = _typical(cost)
+    cost, outside = cost / unit, outside / unit
     scale = float(supply.mean()) or 1.0  # masses near one keep the solver's absolute tolerances small
     supply, capacity = supply / scale, capacity / scale
     most = np.full(cost.shape, np.inf) if edge_capacity is None else edge_capacity / scale
     there = np.isfinite(cost)
     most = np.where(there, np.minimum(most, supply[:, None]), 0.0)
-    slack = _TOLERANCE * max(float(cost[there].max(initial=0.0)), float(outside.max()), 1e-300)
-    full, doubt = _guess(cost if price is None else cost + price[column], most, supply)
+    slack = max(_TOLERANCE, _EPSILON * max(float(cost[there].max(initial=0.0)), float(outside.max())))
+    full, doubt = _guess(cost if price is None else cost + price[column] / unit, most, supply)
     new = doubt.copy()
     solver = _Solver(cost, column, supply, capacity, outside, most)
     rounds = 0
@@ -109,7 +113,17 @@ def optimal_flow(
         full, doubt = full & ~hurts, doubt | new
     mass, left = solver.flows()
     mass[full] = most[full]
-    return Flow(mass * scale, left * scale, u, v, int(doubt.sum()), rounds)
+    return Flow(mass * scale, left * scale, u * unit, v * unit, int(doubt.sum()), rounds)
+
+
+def _typical(cost: Array) -> float:
+    """The power of two about the median cost of some rows, so that dividing by it rounds nothing; one if all are zero.
+
+    Not the largest, which one far column decides: then all others would lie below the solver's tolerance.
+    """
+    some = cost[:: max(1, len(cost) // _SAMPLE)]
+    some = some[np.isfinite(some) & (some > 0)]
+    return float(np.ldexp(1.0, np.frexp(np.median(some))[1])) if len(some) else 1.0
 
 
 def _sampled_prices(
@@ -163,6 +177,8 @@ class _Solver:
         self._highs: Any = _Highs()
         for option, value in (("output_flag", False), ("presolve", "off"), ("threads", 1), ("solver", "simplex")):
             self._highs.setOptionValue(option, value)
+        # As sharp as it goes, where 1e-7 is usual: targets on top of their candidates pay far less than a typical cost.
+        self._highs.setOptionValue("dual_feasibility_tolerance", 1e-10)
         lp = HighsLp()
         lp.num_col_, lp.num_row_ = 2 * m, m
         lp.col_cost_, lp.col_lower_ = np.concatenate([outside, np.zeros(m)]), np.zeros(2 * m)
