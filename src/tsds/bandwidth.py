@@ -12,6 +12,7 @@ from tsds.arrays import Array
 from tsds.distances import from_squares, unit_rows
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Vectors
+from tsds.errors import InputError
 from tsds.neighbors import NeighborSearch
 from tsds.records.dialogue import Dialogue, turns_of
 
@@ -37,7 +38,7 @@ class Bandwidth:
 def perturbed(text: str, rng: np.random.Generator) -> str:
     """A near-duplicate of a text by one to three edits: case, punctuation, white space, a dropped or moved word.
 
-    Of a dialogue one turn is edited, the longer the likelier.
+    Of a dialogue one turn is edited, the longer the likelier. An edit that would leave nothing is not made.
     """
     turns = turns_of(text)
     if turns:
@@ -59,7 +60,8 @@ def perturbed(text: str, rng: np.random.Generator) -> str:
             words[i] = words[i].rstrip(".,;:!?") if words[i][-1:] in ".,;:!?" else words[i] + ","
         else:
             words[i] += " "
-        text = " ".join(words)
+        edit = " ".join(words)
+        text = edit if edit.strip() else text  # an empty text is no near-duplicate of "."
     return text
 
 
@@ -69,20 +71,29 @@ def from_texts(
     """h from near-duplicates made of a sample of the pool's own texts.
 
     Two edited copies of each text are encoded; h is sqrt(2) times a high quantile of the distances between the two, so
-    that even such a pair counts half.
+    that even such a pair counts half. Pairs with a zero vector, texts in which the encoder sees nothing, don't count.
 
     Args:
       texts: a sample of the pool, some hundreds.
       encode: texts to vectors [n, d].
       metric: of the distances.
       seed: of the edits.
+
+    Raises:
+      InputError: if the encoder gives NaN or infinity.
     """
     rng = np.random.default_rng(seed)
     first = encode([perturbed(text, rng) for text in texts]).astype(np.float64)
     second = encode([perturbed(text, rng) for text in texts]).astype(np.float64)
+    seen = first.any(axis=1) & second.any(axis=1)  # NaN is not zero
+    if not seen.any():
+        return Bandwidth(0.0, f"the encoder sees nothing in the {len(texts)} texts looked at: only exact copies count")
+    first, second = first[seen], second[seen]
     squares = np.square(unit_rows(first, metric) - unit_rows(second, metric)).sum(axis=1)
     d = float(np.quantile(from_squares(squares, metric), QUANTILE))
     h = d * HALF_WEIGHT
+    if not np.isfinite(h):
+        raise InputError("the encoder gives NaN or infinity for edited texts", remedy="give --bandwidth a number")
     return Bandwidth(h, f"{QUANTILE:.0%} of edited copies of the pool's texts lie within {d:.3g} of each other")
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.command.run import texts
 from tests.search.data import clustered
-from tsds.bandwidth import from_distances, from_texts, perturbed
+from tsds.bandwidth import HALF_WEIGHT, from_distances, from_texts, perturbed
 from tsds.embeddings.encoders.hashing import HashEncoder
+from tsds.embeddings.scan import Metric
+from tsds.errors import InputError
 
 
 def test_from_texts_edited_copies_lie_within_and_others_beyond() -> None:
@@ -33,6 +38,27 @@ def test_edits_are_small_and_reproducible() -> None:
     assert sum(edit != text for edit in edits) > 45
     assert all(abs(len(edit.split()) - len(text.split())) <= 3 for edit in edits)
     assert perturbed("one", np.random.default_rng(0)).strip().lower().rstrip(",") == "one"
+
+
+@pytest.mark.parametrize("text", [".", "?!", "a    ", "! ! ! ! !"])
+def test_an_edit_leaves_something_of_a_text(text: str) -> None:
+    edits = {perturbed(text, np.random.default_rng(seed)) for seed in range(300)}
+    assert len(edits) > 1
+    assert all(edit.strip() for edit in edits)
+
+
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+def test_texts_in_which_the_encoder_sees_nothing_do_not_count(metric: Metric) -> None:
+    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([[text.count("a"), text.count(" ")] if "a" in text else [0, 0] for text in texts], np.float32)
+
+    some = [f"a a b{' c' * i}" for i in range(8)]
+    found = from_texts([*some, ".", "..."], encode, metric)
+    assert 0 < found.value < 3 * HALF_WEIGHT  # three edits add three spaces at most
+    nothing = from_texts([".", "..."], encode, metric)
+    assert nothing.value == 0 and "sees nothing" in nothing.why
+    with pytest.raises(InputError, match="NaN"):
+        from_texts(some, lambda texts: encode(texts) * np.float32(np.nan), metric)
 
 
 def test_from_distances_finds_the_valley() -> None:
