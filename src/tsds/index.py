@@ -134,6 +134,8 @@ def find_index(folder: Path, vectors: Vectors, metric: Metric, kind: Kind, diges
     own = _read(folder, _name(vectors, metric, kind, digest))
     if own is not None:
         return own
+    if vectors.centre is not None:  # a store's index is of its vectors as they are
+        return None
     spaces = {path.parent if path is not None else Path() for path, _, _ in vectors.files()}
     if len(spaces) > 1:
         return None

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import Array
 from tsds.bandwidth import Bandwidth
 from tsds.census import Census, kept_census, take_census
+from tsds.centring import centre_of
 from tsds.corpus import texts_of
 from tsds.embeddings.scan import scan
 from tsds.embeddings.transforms import Transform
@@ -35,7 +37,7 @@ class Candidates:
     """The pool: its distinct records and their vectors.
 
     Attributes:
-      vectors: [n, d], each exact copy once.
+      vectors: [n, d], each exact copy once; centred, as the targets are, where they lie far from the origin.
       census: which records they are.
       largest_norm: of the vectors.
       records: the records; None for an array.
@@ -153,7 +155,7 @@ def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: S
         for name, rows in zip(tasks, given, strict=True):
             scan(Vectors.of(rows), settings.metric, name or "target")
     candidates = _distinct(vectors, census, None, _names(pool, "pool"), settings, stages)
-    found = [rows.astype(np.float64) for rows in given]
+    found = [_placed(rows, candidates) for rows in given]
     sources: list[tuple[Pool | None, NDArray[np.int64]]] = [(None, np.arange(len(x))) for x in found]
     weights = [np.ones(len(x)) for x in found]
     counts = {"read": sum(map(len, found)), "used": sum(map(len, found)), "empty": 0, "bad": 0}
@@ -214,7 +216,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
     ]
     shards = [shard.name for task in wanted for shard in task.shards]
     tokens = np.concatenate([one.tokens for one in chosen])
-    wide = [x.astype(np.float64) for x in given]
+    wide = [_placed(rows, candidates) for rows in given]
     targets = targets_of(list(tasks), wide, weights, sources, counts, shards, tokens, settings)
     return Inputs(candidates, targets, encoder_name, bandwidth, scratch, notes)
 
@@ -260,9 +262,20 @@ def _distinct(
         kept = np.flatnonzero(seen.first_copy == np.arange(len(vectors)))
         copies = np.bincount(seen.first_copy, weights=census.copies, minlength=len(vectors))[kept]
         vectors, census = vectors.only(kept), census.only(kept, copies.astype(np.int64))
-    return Candidates(
-        vectors, census, seen.largest_norm, records, names, hashlib.sha256(seen.keys.tobytes()).hexdigest()
-    )
+    norm, digest = seen.largest_norm, hashlib.sha256(seen.keys.tobytes())
+    centre = centre_of(vectors, settings.metric)
+    if centre is not None:
+        vectors = vectors.around(centre)
+        digest.update(centre.tobytes())
+        with stages.stage("centre the vectors", len(vectors)) as advance:
+            norm = scan(vectors, settings.metric, "centred pool", advance, stages.engine).largest_norm
+    return Candidates(vectors, census, norm, records, names, digest.hexdigest())
+
+
+def _placed(targets: NDArray[Any], candidates: Candidates) -> Array:
+    """Targets in float64, less what was subtracted from the candidates."""
+    wide: Array = targets.astype(np.float64)
+    return wide if candidates.vectors.centre is None else wide - candidates.vectors.centre
 
 
 def _given(source: Any, what: str, census: Census) -> Vectors:

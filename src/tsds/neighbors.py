@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.arrays import Array, Block
+from tsds.centring import centre_of
 from tsds.distances import from_squares, norm_bound, pair_squares, rounding_bound, unit_rows
 from tsds.embeddings.scan import Metric, Progress
 from tsds.embeddings.vectors import Vectors
@@ -293,6 +294,10 @@ def nearest_neighbors(pool: Any, targets: Any, k: int = 100, *, metric: Metric =
     check_widths(candidates, wanted)
     scan(wanted, metric, "targets")
     norm = scan(candidates, metric, "pool").largest_norm
+    centre = centre_of(candidates, metric)
+    if centre is not None:
+        candidates, wanted = candidates.around(centre), wanted.around(centre)
+        norm = scan(candidates, metric, "pool").largest_norm
     search = NeighborSearch(candidates, wanted.take(np.arange(len(wanted))), metric, largest_norm=norm)
     return Neighbors(search.fetch, k)
 

@@ -205,5 +205,5 @@ def _write_vectors(selection: Selection, folder: Path, format: str | None) -> Pa
     rows = np.repeat(selection.answer.rows, selection.drawn.counts)
     path = folder / "selected.npy"
     with atomic_file(path) as file:
-        np.save(file, selection.inputs.candidates.vectors.take(rows), allow_pickle=False)
+        np.save(file, selection.inputs.candidates.vectors.around(None).take(rows), allow_pickle=False)
     return path

@@ -313,6 +313,8 @@ def test_what_the_index_of_a_store_finds_are_rows_of_the_pool(tmp_path: Path) ->
     index = index_of_space(tmp_path / "index", space, "l2", "ivf")
     assert len(index.shards) > 1
     assert find_index(tmp_path / "index", pool, "l2", "ivf", "whatever") == index
+    centred = pool.around(np.ones(pool.dim))
+    assert find_index(tmp_path / "index", centred, "l2", "ivf", "whatever") is None  # it is of other distances
     search = IndexedSearch(pool, targets, "l2", index, largest_norm=1.01)
     indices, distances = search.fetch(50)
     order, d = nearest(every[mine[::2]], targets, "l2")

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tsds.arrays import Block, Rows, runs
+from tsds.arrays import Array, Block, Rows, runs
 from tsds.embeddings.columns import ColumnShard, RowGroups, column_of
 from tsds.embeddings.gradient_stores import bergson_store, trak_file
 from tsds.errors import InputError
@@ -128,13 +128,15 @@ class Vectors:
     Args:
       shards: matrices of one width.
       kept: [n], ascending positions of the rows to see; all if None.
+      centre: [d], subtracted from every row, in float64; nothing if None.
 
     Raises:
       InputError: if the shards differ in width or there is no row.
     """
 
-    def __init__(self, shards: Sequence[MatrixShard], kept: Rows | None = None) -> None:
+    def __init__(self, shards: Sequence[MatrixShard], kept: Rows | None = None, centre: Array | None = None) -> None:
         self._shards = tuple(shards)
+        self.centre = centre
         widths = {shard.shape[1] for shard in self._shards}
         if len(widths) > 1:
             odd = next(s for s in self._shards if s.shape[1] != self._shards[0].shape[1])
@@ -149,7 +151,8 @@ class Vectors:
         if self.stored == 0:
             raise InputError("holds no vector", path=getattr(self._shards[0], "path", None) if self._shards else None)
         self.dim = self._shards[0].shape[1]
-        self.dtype = np.result_type(*{shard.dtype for shard in self._shards})
+        self._stored_as = np.result_type(*{shard.dtype for shard in self._shards})
+        self.dtype = self._stored_as if centre is None else np.dtype(np.float64)
 
     @classmethod
     def of(cls, source: Any, name: str = "the array") -> Vectors:
@@ -188,7 +191,11 @@ class Vectors:
 
     def only(self, kept: Rows) -> Vectors:
         """The same matrix with only these of its rows, ascending."""
-        return Vectors(self._shards, kept if self._kept is None else self._kept[kept])
+        return Vectors(self._shards, kept if self._kept is None else self._kept[kept], self.centre)
+
+    def around(self, centre: Array | None) -> Vectors:
+        """The same rows as they are stored less this centre, [d]; as they are stored if None."""
+        return Vectors(self._shards, self._kept, centre)
 
     def arranged(self, rows: Rows, path: Path) -> Vectors:
         """The rows at these positions, in any order and as often as they are named: a view where they ascend.
@@ -228,7 +235,7 @@ class Vectors:
                 if high - low < stop - start:
                     block = block[self._kept[low:high] - start]
             if len(block):
-                yield seen, block
+                yield seen, self._less_centre(block)
             seen += len(block)
 
     def spans(self, rows: int, of: int = 1) -> list[tuple[int, int]]:
@@ -244,16 +251,19 @@ class Vectors:
         """
         places = np.asarray(rows if self._kept is None else self._kept[rows], dtype=np.int64)
         if len(self._shards) == 1 and isinstance(self._shards[0], ArrayShard):
-            return self._shards[0].array[places]
+            return self._less_centre(self._shards[0].array[places])
         order = np.argsort(places, kind="stable")
         ordered = places[order]
         if len(ordered) and not 0 <= ordered[0] <= ordered[-1] < self.stored:
             raise IndexError(f"positions from {ordered[0]} to {ordered[-1]} of {self.stored} rows")
-        out = np.empty((len(places), self.dim), self.dtype)
+        out = np.empty((len(places), self.dim), self._stored_as)
         # A store may have thousands of shards: what is done for each is done for those that hold a row only.
         for i, part in runs(np.searchsorted(self._starts, ordered, side="right") - 1):
             out[order[part]] = self._shards[i].rows(ordered[part] - self._starts[i])
-        return out
+        return self._less_centre(out)
+
+    def _less_centre(self, rows: Block) -> Block:
+        return rows if self.centre is None else np.asarray(rows - self.centre)
 
     def _read(self, start: int, stop: int) -> Block:
         first = int(np.searchsorted(self._starts, start, side="right")) - 1
