@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.arrays import Array
+from tsds.arrays import Array, Block
 from tsds.distances import from_squares, unit_rows
 from tsds.embeddings.scan import Metric
-from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.neighbors import NeighborSearch
 from tsds.records.dialogue import Dialogue, turns_of
@@ -23,6 +22,8 @@ HALF_WEIGHT = float(np.sqrt(2.0))
 #: Without a gap in the distances: this share of the typical distance to the nearest other record.
 _SHARE_OF_TYPICAL = 1 / 3
 _BINS = 48
+#: Up to this share of a typical norm it is no distance but that of exact copies.
+_COPIES = 1e-6
 #: Targets, and candidates of each, among which nearest distances are looked at.
 _TARGETS, _LIST = 24, 256
 
@@ -97,11 +98,11 @@ def from_texts(
     return Bandwidth(h, f"{QUANTILE:.0%} of edited copies of the pool's texts lie within {d:.3g} of each other")
 
 
-def nearest_within(vectors: Vectors, rows: NDArray[np.int64], metric: Metric) -> Array:
-    """For each of these rows the distance to the nearest other one of them, [len(rows)]."""
+def nearest_within(rows: Block, metric: Metric) -> Array:
+    """For each of these rows, as unit_rows gives them, the distance to the nearest other one of them, [len(rows)]."""
     import faiss
 
-    x = np.ascontiguousarray(unit_rows(vectors.take(rows), metric), dtype=np.float32)
+    x = np.ascontiguousarray(rows, dtype=np.float32)
     squares = faiss.knn(x, x, 2)[0][:, 1]
     return from_squares(squares.astype(np.float64), metric)
 
@@ -121,20 +122,24 @@ def from_candidates(search: NeighborSearch, metric: Metric, seed: int = 0) -> Ba
     rows = rows[rows >= 0]
     if len(rows) < 2:
         return Bandwidth(0.0, "too few candidates to tell near-duplicates from others")
-    return from_distances(nearest_within(search.pool, rows, metric))
+    x = unit_rows(search.pool.take(rows), metric)
+    norm = float(np.median(np.linalg.norm(x.astype(np.float64), axis=1)))
+    return from_distances(nearest_within(x, metric), norm)
 
 
-def from_distances(nearest: Array) -> Bandwidth:
+def from_distances(nearest: Array, norm: float = 1.0) -> Bandwidth:
     """h from given embeddings: the valley between near-duplicates and the rest in nearest-neighbour distances.
 
     Args:
       nearest: [n], distances of candidates to their nearest other candidate.
+      norm: a typical norm of the vectors, by which the distances of exact copies are told from others.
 
     Returns:
       The geometric middle of the widest empty stretch, on a logarithmic scale, that has a few pairs below it; where
-      there is none, a third of the typical distance.
+      there is none, a third of the typical distance. Where half of the candidates or more have a near-duplicate, that
+      is the distance of near-duplicates, and h comes out too small.
     """
-    d = np.sort(nearest[nearest > 1e-6])
+    d = np.sort(nearest[nearest > _COPIES * norm])
     if len(d) < 8:
         return Bandwidth(0.0, "too few distinct candidates to tell near-duplicates from others")
     typical = float(np.median(d))

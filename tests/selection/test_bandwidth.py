@@ -85,3 +85,18 @@ def test_given_embeddings_with_near_duplicates() -> None:
     chosen = tsds.select(pool, target, size=100)
     assert chosen.bandwidth is not None
     assert 0.15 < chosen.bandwidth.value < 5  # pairs at 0.14, others beyond 5
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e-4, 1e6])
+def test_the_unit_of_the_embeddings_changes_nothing(unit: float) -> None:
+    import tsds
+
+    rng = np.random.default_rng(1)
+    pool = rng.standard_normal((1500, 48)).astype(np.float32)
+    pool[750:900] = pool[:150] + 0.02 * rng.standard_normal((150, 48)).astype(np.float32)
+    target = pool[:30] + 0.3 * rng.standard_normal((30, 48)).astype(np.float32)
+    here = tsds.select(pool, target, size=60, method="kde")
+    there = tsds.select(pool * np.float32(unit), target * np.float32(unit), size=60, method="kde")
+    assert here.bandwidth is not None and there.bandwidth is not None
+    assert there.bandwidth.value / unit == pytest.approx(here.bandwidth.value, rel=1e-3)
+    np.testing.assert_array_equal(there.rows, here.rows)
