@@ -38,3 +38,32 @@ def test_on_a_line_it_is_the_wasserstein_distance() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.random(60), rng.random(150) + 0.2
     assert transport_cost_between(np.abs(a[:, None] - b)) == pytest.approx(wasserstein_distance(a, b), rel=1e-8)
+
+
+@pytest.mark.parametrize("far", [1e3, 1e6, 1e9, 1e12])
+def test_what_lies_far_away_takes_nothing_from_the_rest(far: float) -> None:
+    """A far target, a far record, both, a far pair: the assignment is the same, and so is what the others pay."""
+    rng = np.random.default_rng(0)
+    near = rng.random((30, 30))
+    row, column, pair = near.copy(), near.copy(), near.copy()
+    row[3] += far
+    column[:, 7] += far
+    pair[4, 7] = far
+    both = row.copy()
+    both[:, 7] += far
+    forced = near.copy()
+    forced[4, 1:] += far
+    forced[5, 1:] += far  # two targets near one record alone: one of them has to go far
+    for d, rest in ((row, far / 30), (column, far / 30), (pair, 0), (both, 2 * far / 30), (forced, far / 30)):
+        rows, columns = linear_sum_assignment(d)
+        truth = d[rows, columns].mean()
+        found = transport_cost_between(d)
+        assert found == pytest.approx(truth, rel=1e-7)
+        if d is not forced:
+            assert found - rest == pytest.approx(truth - rest, rel=1e-9, abs=1e-12 * far)
+
+
+def test_what_is_no_matrix_of_distances_is_refused() -> None:
+    for bad in (np.full((3, 3), np.nan), np.array([[1.0, np.inf]]), np.zeros((0, 3)), np.zeros((3, 0)), np.zeros(3)):
+        with pytest.raises(ValueError, match="must be finite"):
+            transport_cost_between(bad)
