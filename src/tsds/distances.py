@@ -26,11 +26,19 @@ def product_squares(a: Block, b: Block) -> Block:
 
 
 def unit_rows(block: Block, metric: Metric, *, exact: bool = False) -> Block:
-    """Under cosine the rows scaled to unit norm, in float64 if `exact`, else the rows as they are."""
+    """Under cosine the rows scaled to unit norm, in float64 if `exact`, else float32; else the rows as they are."""
     if metric == "l2":
         return block
     wide: Block = np.asarray(block, dtype=np.float64 if exact else np.float32)
-    return np.asarray(wide / np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None])
+    squares = np.einsum("ij,ij->i", wide, wide)
+    kind = np.finfo(wide.dtype)
+    lost = ~((squares > wide.shape[1] * kind.tiny / kind.eps) & (squares < np.inf))
+    if lost.any():  # squares that underflow or overflow where the rows don't: of their largest entry they do not
+        top = np.abs(wide[lost]).max(axis=1, keepdims=True)
+        scaled = wide[lost] / np.where(top > 0, top, 1)
+        wide = wide.copy()
+        wide[lost], squares[lost] = scaled, np.einsum("ij,ij->i", scaled, scaled)
+    return np.asarray(wide / np.sqrt(squares)[:, None])
 
 
 def norm_bound(largest_norm: float, metric: Metric) -> float:
@@ -42,9 +50,10 @@ def rounding_bound(dim: int, norms: float) -> float:
     """How far a float32 squared distance by |x|^2 + |y|^2 - 2 x.y may be off, for norms |x| + |y| <= norms.
 
     The inner product's partial sums run in at least eight lanes, so the chain is dim / 8 long; the rest is a few
-    operations. (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.)
+    operations. (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.) Of tiny vectors each product may
+    be off by the smallest float32.
     """
-    return (dim / 8 + 32) * 2.0**-24 * norms**2
+    return (dim / 8 + 32) * 2.0**-24 * norms**2 + 4 * dim * 2.0**-149
 
 
 def pair_squares(a: Block, i: NDArray[Any], b: Block, j: NDArray[Any]) -> Array:

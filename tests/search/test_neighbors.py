@@ -12,6 +12,7 @@ from tests.search.data import clustered, cut, real
 from tests.shared import needs_shared
 from tests.truth.brute_force import nearest
 from tsds import neighbors
+from tsds.distances import unit_rows
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError, RunError
 from tsds.neighbors import NeighborSearch
@@ -50,6 +51,31 @@ def test_far_from_the_origin_float32_cancels_but_the_lists_stay_exact() -> None:
     np.testing.assert_array_equal(found.indices[listed], order[:, : found.indices.shape[1]][listed])
     everything = tsds.nearest_neighbors(pool, targets, k=2000)
     np.testing.assert_array_equal(everything.indices, order)
+
+
+@pytest.mark.parametrize("unit", [1e-36, 1e-30, 1e-22, 1e-18, 1e18, 1e22, 1e36])
+def test_cosines_of_vectors_whose_squares_float32_can_not_hold(unit: float) -> None:
+    some = clustered(3000, 24)
+    pool = some.copy()
+    pool[::2] *= np.float32(unit)  # beside ordinary ones
+    targets = clustered(30, 24, seed=1) * np.float32(unit)
+    order, d = nearest(pool, targets, "cosine")
+    found = tsds.nearest_neighbors(pool, targets, k=50, metric="cosine")
+    listed = found.indices >= 0
+    assert listed.mean() > 0.99
+    np.testing.assert_array_equal(found.indices[listed], order[:, :50][listed])
+    np.testing.assert_allclose(found.distances[listed], d[:, :50][listed], rtol=1e-12, atol=1e-14)
+    # Ordinary rows keep their bits.
+    np.testing.assert_array_equal(unit_rows(pool, "cosine")[1::2], unit_rows(some[1::2], "cosine"))
+
+
+@pytest.mark.parametrize("unit", [1e-20, 1e-22, 1e-30])
+def test_what_is_listed_of_tiny_vectors_is_right(unit: float) -> None:
+    pool, targets = clustered(3000, 24) * np.float32(unit), clustered(30, 24, seed=1) * np.float32(unit)
+    found = tsds.nearest_neighbors(pool, targets, k=50)
+    listed = found.indices >= 0
+    order = nearest(pool, targets, "l2")[0][:, : found.indices.shape[1]]
+    np.testing.assert_array_equal(found.indices[listed], order[listed])
 
 
 def test_growing_lists_lengthens_them() -> None:
