@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.truth.linear_program import objective, optimum
-from tsds.transport import RegularizationPath, solve
+from tsds.transport import RegularizationPath, row_mass, solve
 
 CASES = 2100
 GAP = 1e-9
@@ -112,3 +112,38 @@ def test_the_path_agrees_with_the_solver_and_its_own_definitions():
                 best, _ = optimum(d, 1 / density, penalty, mu)
                 ours = objective(spread(plan.mass, order, d.shape[1]), d, 1 / density, penalty, mu)
                 assert ours == pytest.approx(best, rel=1e-9, abs=1e-12)
+
+
+def test_a_complete_path_answers_every_penalty_as_the_linear_program_does():
+    ends = {"nearest": 0, "half": 0, "whole": 0}
+    for seed in range(400):
+        d, density, mu, penalty = problem(seed)
+        order = np.argsort(d, axis=1, kind="stable")
+        sorted_d, w = np.take_along_axis(d, order, axis=1), (1 / density)[order]
+        path = RegularizationPath(sorted_d, w, order, target_weights=mu, complete=True)
+        point = path.at(penalty=penalty)
+        gamma = spread(row_mass(w, point.neighbors, mu), order, d.shape[1])
+        best, _ = optimum(d, 1 / density, penalty, mu)
+        assert objective(gamma, d, 1 / density, penalty, mu) - best <= GAP * max(abs(best), 1e-3)
+        assert point.transport_cost == pytest.approx((gamma * d).sum(), abs=1e-12)
+        half = path.point(path.longest)
+        gamma = spread(row_mass(w, half.neighbors, mu), order, d.shape[1])
+        best, _ = optimum(d, 1 / density, half.penalty, mu)
+        assert objective(gamma, d, 1 / density, half.penalty, mu) - best <= GAP * max(abs(best), 1e-3)
+        assert path.at(penalty=half.penalty * 1.001 + 1e-9).neighbors == path.whole
+        ends[solve(sorted_d, w, penalty=penalty, target_weights=mu, complete=True).regime] += 1
+        everyone = path.at(alpha=0)
+        share = 1 / density / (1 / density).sum()
+        found, p = path.probabilities(everyone.neighbors)
+        np.testing.assert_array_equal(found, np.arange(d.shape[1]))
+        np.testing.assert_allclose(p, share)
+        assert everyone.support == d.shape[1] and everyone.alpha == 0 and everyone.penalty == np.inf
+        assert everyone.effective_size == pytest.approx(1 / (share**2).sum())
+        assert everyone.transport_cost == pytest.approx(mu @ d @ share)
+    assert min(ends.values()) > 20, ends
+
+
+def test_a_path_on_short_lists_does_not_answer_beyond_them():
+    path = RegularizationPath(np.array([[0.0, 1.0, 2.0]]), np.ones((1, 3)), np.array([[0, 1, 2]]))
+    with pytest.raises(ValueError, match="beyond the fetched neighbours"):
+        path.at(alpha=0)

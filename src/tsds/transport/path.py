@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tsds.arrays import Array
 from tsds.transport.penalty import DEFAULT_SCALE, alpha_from_penalty, penalty_from_alpha
+from tsds.transport.plan import ROUNDING, far_minus_near
 from tsds.transport.rows import PenaltyCurve, begins, check_rows, penalty_curve, row_mass, target_masses
 
 
@@ -36,7 +37,7 @@ class PathPoint:
     """One setting on the path.
 
     Attributes:
-      neighbors: s, effective neighbours per target.
+      neighbors: s, effective neighbours per target; W where every candidate has mass by its weight.
       penalty: the largest lambda for which this s is optimal.
       alpha: the same as the paper's alpha, for the path's scale C.
       transport_cost: <gamma, d>, in the units of the distances.
@@ -100,6 +101,16 @@ class RegularizationPath:
         return min(horizon, (self.pool_weight or float(sums.max())) / 2)
 
     @cached_property
+    def whole(self) -> float | None:
+        """The s of the whole pool, its weight W, to which a complete path jumps from half of it; None on others."""
+        return float(self._ends[:, -1].max()) if self.complete else None
+
+    @cached_property
+    def jump(self) -> float:
+        """The penalty beyond which all of the pool is the optimum on a complete path, S (formulation, "s > W/2")."""
+        return far_minus_near(self.distances, self.weights, self.longest, self.mu)
+
+    @cached_property
     def _ends(self) -> Array:
         """Cumulative weights: where each entry's mass ends on the scale of s."""
         return np.cumsum(self.weights, axis=1)
@@ -155,10 +166,13 @@ class RegularizationPath:
         Raises:
           ValueError: if s is not on the path, or beyond what the fetched lists can answer.
         """
-        if not 0 < s <= self.longest * (1 + 1e-12):
+        if not 0 < s <= self.longest * (1 + ROUNDING) and s != self.whole:
             raise ValueError(f"s = {s:g} is not on the path, which ends at {self.longest:g}")
         p = self.probabilities(s)[1]
-        penalty = self.curve.penalty_range(s)[1]
+        if s == self.whole:
+            penalty = np.inf
+        else:  # half of the pool's weight is the optimum until the jump
+            penalty = self.jump if self.complete and s >= self.longest else self.curve.penalty_range(s)[1]
         return PathPoint(
             neighbors=float(s),
             penalty=penalty,
@@ -179,6 +193,9 @@ class RegularizationPath:
     ) -> PathPoint:
         """The point for one strength: give exactly one.
 
+        On a complete path every penalty has one: beyond half of the pool's weight it is that half, and the whole pool
+        from where the penalty outweighs the distances.
+
         Raises:
           ValueError: if none or several are given, or it lies beyond what the fetched lists can answer.
         """
@@ -188,9 +205,11 @@ class RegularizationPath:
             penalty = penalty_from_alpha(alpha, self.scale)
         if penalty is not None:
             s = self.curve.neighbors(penalty)
-            if s is None or s > self.longest:
+            if s is not None and s <= self.longest * (1 + ROUNDING):
+                return self.point(s)
+            if self.whole is None:
                 raise ValueError(f"penalty {penalty:g} lies beyond the fetched neighbours (s up to {self.longest:g})")
-            return self.point(s)
+            return self.point(self.whole if penalty > self.jump else self.longest)
         if effective_size is not None:
             found = self.smallest(lambda s: self.effective_size(s) >= effective_size)
             if found is None:

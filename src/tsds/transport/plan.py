@@ -114,7 +114,7 @@ def solve(
     if not complete:
         return _truncated(d, w, penalty, mu, curve, half)
     # The greedy rule of Theorem 3.2 ends at W/2: from there on the regularizer also binds from below.
-    if penalty > _far_minus_near(d, w, half, mu):
+    if penalty > far_minus_near(d, w, half, mu):
         whole = w * (mu / row_weight)[:, None]
         cost = _cost(whole, d)
         return Plan(whole, None, penalty, cost, "whole", True, "the penalty outweighs every distance: all candidates")
@@ -149,7 +149,7 @@ def _truncated(d: Array, w: Array, penalty: float, mu: Array, curve: PenaltyCurv
     return _nearest(d, w, s, penalty, mu, curve, "nearest", False, why)
 
 
-def _far_minus_near(d: Array, w: Array, half: float, mu: Array) -> float:
+def far_minus_near(d: Array, w: Array, half: float, mu: Array) -> float:
     """S: the price of moving from the nearer half of the weight to the whole pool (formulation, "s > W/2")."""
     near = np.clip(half - begins(np.cumsum(w, axis=1)), 0.0, w)
     # A complete row may still be ragged: a missing entry has no weight and must not meet its infinite distance.
