@@ -83,7 +83,7 @@ def find_balanced(
         if not len(empty):
             solved = _weighed(indices, distances, known, weigh, size, neighbors, mu, complete, start)
         if solved is not None and (complete or not len(solved.plan.short)):
-            return Balanced(solved.plan, indices, distances, solved.weights, exact=True)
+            return Balanced(solved.plan, indices, distances, solved.weights, exact=solved.plan.proven)
         listed, k = k, min(n, 2 * k)
         if m * k > largest:
             if len(empty):
