@@ -100,15 +100,17 @@ def select(
 
     if format is not None:
         check_format(format, vectors=is_vectors(sources))
+    begun = begun_with(sources, tasks, settings)
+    inputs = [one["name"] for one in begun["files"]]
+    check_vacant(out, overwrite=overwrite, inputs=inputs)  # before what an earlier run has left is looked at
     if dry_run:
         from tsds.forecast import forecast
 
-        check_vacant(out, overwrite=overwrite)
         screen.forecast(forecast(sources, tasks, settings))
         return
     with (
-        resumable(out, begun_with(sources, tasks, settings), resume=resume, overwrite=overwrite) as checkpoint,
-        reserved(out, overwrite=overwrite) as scratch,
+        resumable(out, begun, resume=resume, overwrite=overwrite) as checkpoint,
+        reserved(out, overwrite=overwrite, inputs=inputs) as scratch,
     ):
         with screen.progress() as listener, working(settings, listener, checkpoint) as stages:
             selection = run(sources, tasks, settings, stages=stages)

@@ -21,7 +21,9 @@ Sources = Annotated[list[str], Option("--pool", help="Candidates: files, folders
 Targets = Annotated[list[str], Option("--target", help="Examples of the task: FILE, or NAME=FILE for several tasks.")]
 Size = Annotated[str, Option("--size", help="Examples (1000), a share of the pool (1%), or tokens (200k-tokens).")]
 Out = Annotated[Path, Option("--out", help="Folder to write to; refused if it holds a run.")]
-Place = Annotated[str, Option("--out", help="Folder or address to write to; refused if it holds a run.")]
+Place = Annotated[
+    str, Option("--out", help="Folder or address to write to; refused if it holds a run, or files it would replace.")
+]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace the run that --out holds, or one that was stopped.")]
 Resume = Annotated[bool, Option("--resume", help="Go on where a run to --out was stopped, if one was.")]
 Format = Annotated[str | None, Option("--format", help="Of the selected records.", show_default="the pool's own")]

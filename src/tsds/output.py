@@ -15,7 +15,7 @@ import orjson
 from tsds.census import by_file
 from tsds.engines import Engine
 from tsds.errors import InputError
-from tsds.places import RUN
+from tsds.places import PAGE, RUN, TABLE
 from tsds.records import atomic_file, file_facts, writable
 from tsds.report.data import facts_of
 from tsds.report.explorer import explorer
@@ -27,7 +27,6 @@ from tsds.settings import Settings
 #: Settings that say how to work, not what to make of it; and those that are files.
 _NO_MATTER = ("engine", "workers", "memory", "device", "store", "index")
 _FILES = ("exclude", "embeddings", "target_embeddings")
-TABLE, PAGE = "selection.parquet", "report.html"
 
 
 def check_format(format: str | None, *, vectors: bool) -> None:
@@ -164,6 +163,19 @@ def begun_with(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
             files += [] if one is None else file_facts(one)
     asked = {name: value if _plain(value) else _described(value) for name, value in values.items()}
     return {"settings": asked, "files": files}
+
+
+def files_read(selection: Selection) -> list[str]:
+    """Names of the files that a selection was made from, as far as they are there still."""
+    settings, inputs = selection.settings, selection.inputs
+    names = [*inputs.candidates.names, *inputs.targets.names]
+    for source in (settings.exclude, settings.embeddings, settings.target_embeddings):
+        for one in source.values() if isinstance(source, dict) else [source]:
+            try:
+                names += [facts["name"] for facts in file_facts(one)]
+            except InputError:  # an array, or a file that is gone: there is nothing to lose
+                continue
+    return names
 
 
 def target_checksums(selection: Selection) -> list[dict[str, str | int]]:

@@ -5,64 +5,129 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import orjson
+
 from tsds.errors import InputError
-from tsds.records import Elsewhere, atomic_file, is_remote
+from tsds.records import FORMATS, Elsewhere, atomic_file, is_remote
 from tsds.scratch import alive, scratch_in
 
-RUN = "run.json"
+RUN, TABLE, PAGE = "run.json", "selection.parquet", "report.html"
+#: What a run may write; nothing else in its place is ever touched.
+FILES = {RUN, TABLE, PAGE, "selected.npy", *(f"selected{one.suffixes[0]}" for one in FORMATS.values() if one.write)}
+#: Lies in a place while a run is moved to it, and names what is the run's: what a killed one leaves is known by it.
+_MOVING = ".tsds-moving"
+#: Protocols of the same place.
+_SAME = {"gcs": "gs", "s3a": "s3", "local": "file"}
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.tsds-partial-(?P<pid>\d+)")
 
 
 @contextmanager
-def reserved(place: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
+def reserved(place: Path | str, *, overwrite: bool = False, inputs: Iterable[str] = ()) -> Iterator[Path]:
     """A folder to write to; what is in it is at `place` at the end, if all went well.
 
     Args:
       place: a folder here, or an address (s3://bucket/run).
       overwrite: whether a run that is there may be replaced.
+      inputs: names of the files that the run reads.
 
     Raises:
-      InputError: if the place holds a run already and may not be overwritten, or can't be written.
+      InputError: as check_vacant does, or if the place can't be written.
     """
-    with _elsewhere(str(place), overwrite) if is_remote(place) else _here(Path(place), overwrite) as scratch:
+    inputs = list(inputs)
+    there = _elsewhere(str(place), overwrite, inputs) if is_remote(place) else _here(Path(place), overwrite, inputs)
+    with there as scratch:
         yield scratch
 
 
-def check_vacant(place: Path | str, *, overwrite: bool) -> None:
-    """Raise InputError if the place is a file, or holds a run that may not be overwritten."""
-    remedy = "choose another --out, or --overwrite"
+def check_vacant(place: Path | str, *, overwrite: bool, inputs: Iterable[str] = ()) -> None:
+    """Raise InputError unless a run may be written there without harm to what is the user's.
+
+    So if the place is a file, holds a run that may not be overwritten, holds a file that is of no run under a name that
+    a run gives its files, or an input would be replaced: the last two whatever `overwrite` says.
+
+    Args:
+      place: a folder here, or an address.
+      overwrite: whether a run that is there may be replaced.
+      inputs: names of the files that the run reads, as records.file_facts gives them.
+    """
+    read: Callable[[str], bytes]
     if is_remote(place):
-        if not overwrite and Elsewhere(str(place)).holds(RUN):
-            raise InputError("holds a run already", path=place, remedy=remedy)
-        return
-    folder = Path(place)
-    if folder.exists() and not folder.is_dir():
-        raise InputError("is a file, not a folder", path=folder, remedy="choose another --out")
-    if (folder / RUN).exists() and not overwrite:
-        raise InputError("holds a run already", path=folder, remedy=remedy)
+        there = Elsewhere(str(place))
+        found, read, name_of = there.names(), there.read, there.address_of
+    else:
+        folder = Path(place)
+        if folder.exists() and not folder.is_dir():
+            raise InputError("is a file, not a folder", path=folder, remedy="choose another --out")
+        found, read, name_of = _names(folder), _reader(folder), lambda name: str(folder / name)
+    if RUN in found and not overwrite:
+        raise InputError("holds a run already", path=place, remedy="choose another --out, or --overwrite")
+    for name in sorted((found & FILES) - _of_a_run(found, read)):
+        raise InputError(f"holds {name}, which is of no run", path=place, remedy="choose another --out, or move it")
+    at_risk = {_key(name_of(name)) for name in found & FILES} - {None}
+    for one in inputs if at_risk else ():
+        if (_key(one) or _key(one.rpartition(":")[0])) in at_risk:  # FILE.parquet:COLUMN
+            raise InputError("is read by the run and would be replaced", path=one, remedy="choose another --out")
+
+
+def _names(folder: Path) -> set[str]:
+    return {name for name in (*FILES, _MOVING) if os.path.lexists(folder / name)}
+
+
+def _reader(folder: Path) -> Callable[[str], bytes]:
+    return lambda name: (folder / name).read_bytes()
+
+
+def _of_a_run(found: set[str], read: Callable[[str], bytes]) -> set[str]:
+    """Names of what is of the run in a place, or of one that was killed while it was moved there."""
+    if RUN not in found:
+        return FILES.intersection(orjson.loads(read(_MOVING))) if _MOVING in found else set()
+    try:
+        run = orjson.loads(read(RUN))
+    except orjson.JSONDecodeError:  # somebody else's
+        return set()
+    if not isinstance(run, dict) or "tsds" not in run:
+        return set()
+    return FILES & {RUN, TABLE, PAGE, run.get("selected", {}).get("name")}
+
+
+def _key(name: str) -> object:
+    """What tells a file from every other, under whatever name: its number here, its address elsewhere."""
+    protocol, _, path = name.partition("://") if is_remote(name) else ("file", "", name)
+    protocol = _SAME.get(protocol, protocol)
+    if protocol != "file":
+        return f"{protocol}://{path}"
+    try:
+        about = Path("/" + path.lstrip("/") if is_remote(name) else path).stat()
+    except (OSError, ValueError):  # no file: an object in memory, standard input
+        return None
+    return about.st_dev, about.st_ino
 
 
 @contextmanager
-def _elsewhere(address: str, overwrite: bool) -> Iterator[Path]:
-    check_vacant(address, overwrite=overwrite)
+def _elsewhere(address: str, overwrite: bool, inputs: list[str]) -> Iterator[Path]:
+    check_vacant(address, overwrite=overwrite, inputs=inputs)
     there = Elsewhere(address)
     there.check_writable()
     with scratch_in() as name:
         yield Path(name)
-        check_vacant(address, overwrite=overwrite)
-        there.remove([RUN, "selected.*"])  # as long as run.json is not there, no run is
-        for path in sorted(Path(name).iterdir(), key=lambda p: p.name == RUN):
+        check_vacant(address, overwrite=overwrite, inputs=inputs)
+        files = sorted(Path(name).iterdir(), key=lambda p: p.name == RUN)
+        stale = _of_a_run(there.names(), there.read) - {path.name for path in files}
+        there.write(_MOVING, orjson.dumps(sorted(stale | {path.name for path in files})))
+        there.remove([RUN, *stale])  # as long as run.json is not there, no run is
+        for path in files:
             there.put(path)
+        there.remove([_MOVING])
 
 
 @contextmanager
-def _here(folder: Path, overwrite: bool) -> Iterator[Path]:
+def _here(folder: Path, overwrite: bool, inputs: list[str]) -> Iterator[Path]:
     folder = Path(os.path.abspath(folder))  # noqa: PTH100  (resolve() would follow a link that is the user's)
-    check_vacant(folder, overwrite=overwrite)
+    check_vacant(folder, overwrite=overwrite, inputs=inputs)
     scratch = folder.parent / f".{folder.name}.tsds-partial-{os.getpid()}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +142,7 @@ def _here(folder: Path, overwrite: bool) -> Iterator[Path]:
         raise InputError(f"can't be written: {error.strerror}", path=folder, remedy="choose another --out") from error
     try:
         yield scratch
-        check_vacant(folder, overwrite=overwrite)
+        check_vacant(folder, overwrite=overwrite, inputs=inputs)
         _move(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -88,11 +153,15 @@ def _move(scratch: Path, folder: Path) -> None:
     if not folder.exists():
         scratch.rename(folder)
         return
-    (folder / RUN).unlink(missing_ok=True)
-    for stale in folder.glob("selected.*"):
-        stale.unlink()
-    for path in sorted(scratch.iterdir(), key=lambda p: p.name == RUN):
+    files = sorted(scratch.iterdir(), key=lambda p: p.name == RUN)
+    stale = _of_a_run(_names(folder), _reader(folder)) - {path.name for path in files}
+    with atomic_file(folder / _MOVING) as moving:
+        moving.write(orjson.dumps(sorted(stale | {path.name for path in files})))
+    for name in (RUN, *stale):
+        (folder / name).unlink(missing_ok=True)
+    for path in files:
         path.replace(folder / path.name)
+    (folder / _MOVING).unlink()
 
 
 def _sweep(folder: Path) -> None:

@@ -310,17 +310,18 @@ class Selection:
         """Write the chosen records, selection.parquet, report.html and run.json to a folder, all or nothing.
 
         Args:
-          folder: made if missing, here or at an address; refused if it holds a run already, unless `overwrite`.
+          folder: made if missing, here or at an address; refused if it holds a run already, unless `overwrite`, or
+            files of no run that would be replaced.
           format: of the chosen records; the pool's own if None.
 
         Raises:
           InputError: if the folder is refused or can't be written, or the records can't be written in that format.
         """
-        from tsds.output import check_format, write_run
+        from tsds.output import check_format, files_read, write_run
         from tsds.places import reserved
 
         check_format(format, vectors=self.inputs.candidates.records is None)
-        with reserved(folder, overwrite=overwrite) as scratch:
+        with reserved(folder, overwrite=overwrite, inputs=files_read(self)) as scratch:
             write_run(self, scratch, format=format)
         return folder
 

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from tests.command.run import texts, tsds, write_jsonl
+from tsds import select
+from tsds.errors import InputError
 
 Case = Callable[[Path], list[object]]
 
@@ -177,6 +179,119 @@ def test_a_folder_that_holds_a_run_is_refused_and_unchanged(tmp_path: Path) -> N
     assert tsds("select", *arguments, "--seed", 3, "--overwrite", "--format", "csv").returncode == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"selected.csv", "selection.parquet", "run.json", "report.html"}
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("selected.jsonl", "--quiet"),
+        ("selected.txt", "--overwrite"),
+        ("selected.npy", "--dry-run"),
+        ("selection.parquet", "--resume"),
+        ("report.html", "--quiet"),
+    ],
+)
+def test_files_of_no_run_are_refused_and_unchanged(name: str, more: str, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("mine")
+    done = tsds("select", *_args(tmp_path, more), "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"out: holds {name}, which is of no run (" in done.stderr
+    assert _content(tmp_path / "out") == {name: b"mine"}
+
+
+def test_the_pool_in_the_folder_of_the_run_stays(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    pool = _pool(tmp_path).rename(tmp_path / "out" / "selected.jsonl")
+    before = _content(tmp_path / "out")
+    done = tsds("select", *_args(tmp_path, pool=pool), "--out", tmp_path / "out")
+    assert done.returncode == 2, done.stderr
+    assert _content(tmp_path / "out") == before
+
+
+def test_other_files_in_the_folder_of_a_run_stay(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    mine = {"notes.txt": b"a", "selected.txt.gz": b"b", "selected.md": b"c", "pool.jsonl": b"d"}
+    for name, content in mine.items():
+        (tmp_path / "out" / name).write_bytes(content)
+    for more in ([], ["--overwrite", "--format", "csv"]):
+        done = tsds("select", *_args(tmp_path, *more), "--out", tmp_path / "out")
+        assert done.returncode == 0, done.stderr
+        assert mine.items() <= _content(tmp_path / "out").items()
+    written = {"selected.csv", "selection.parquet", "run.json", "report.html"}
+    assert set(_content(tmp_path / "out")) == written | set(mine)
+    (tmp_path / "out" / "selected.jsonl").write_text("converted by me")  # beside the run, and not its
+    done = tsds("select", *_args(tmp_path, "--overwrite"), "--out", tmp_path / "out")
+    assert done.returncode == 2 and "holds selected.jsonl, which is of no run" in done.stderr
+
+
+def test_what_a_run_reads_is_not_replaced_by_it(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert tsds("select", *_args(tmp_path), "--out", out).returncode == 0
+    before = _content(out)
+    (tmp_path / "link.jsonl").symlink_to(out / "selected.jsonl")
+    cases: list[list[object]] = [
+        [*_args(tmp_path, pool=tmp_path / "link.jsonl", size=2), "--out", out],
+        [*_args(tmp_path, pool=out / "select*.jsonl", size=2), "--out", out],
+        [*_args(tmp_path, target=out / "selected.jsonl"), "--out", f"file://{out}"],
+        [*_args(tmp_path, "--exclude", f"file://{out}/selected.jsonl"), "--out", out],
+        [*_args(tmp_path, "--embeddings", f"{out / 'selection.parquet'}:x", "--target-embeddings", _npy(tmp_path, "t.npy", np.ones((5, 1)))), "--out", out],
+    ]  # fmt: skip
+    for arguments in cases:
+        done = tsds("select", *arguments, "--overwrite")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "is read by the run and would be replaced (choose another --out)" in done.stderr
+        assert _content(out) == before
+    done = tsds("select", *_args(tmp_path, pool=out / "selected.jsonl", size=2), "--out", tmp_path / "other")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_selection_is_not_saved_over_what_it_was_made_from(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    select(_pool(tmp_path), _target(tmp_path), size=9).save(out)
+    before = _content(out)
+    chosen = out / "selected.jsonl"
+    for again in (
+        select(chosen, _target(tmp_path), size=2),
+        select(_pool(tmp_path), {"one": [chosen], "two": _target(tmp_path)}, size=2),
+        select(_pool(tmp_path), _target(tmp_path), size=2, exclude=[chosen]),
+    ):
+        with pytest.raises(InputError, match="is read by the run"):
+            again.save(out, overwrite=True)
+        assert _content(out) == before
+    one = select(texts(40), texts(5, seed=1), size=2, embeddings=np.eye(40), target_embeddings=np.eye(5, 40))
+    one.save(out, overwrite=True)
+    assert len(chosen.read_bytes().splitlines()) == 2
+
+
+def test_a_run_killed_while_it_is_moved_into_place_may_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it leaves is of a run, and so is the file in another format that it was to replace."""
+    out = tmp_path / "out"
+    one = select(_pool(tmp_path), _target(tmp_path), size=9)
+    one.save(out, format="csv")
+    replace, moved = Path.replace, []
+
+    def killed(self: Path, to: Path) -> Path:
+        if to.parent == out and not self.name.startswith("."):
+            moved.append(to)
+        if len(moved) == 3:
+            raise KeyboardInterrupt
+        return replace(self, to)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            one.save(out, overwrite=True)
+    left = set(_content(out))
+    assert "run.json" not in left and len(left) == 3  # two files, and what tells that they are of a run
+    one.save(out)
+    assert set(_content(out)) == {"selected.jsonl", "selection.parquet", "run.json", "report.html"}
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_any_work(tmp_path: Path) -> None:

@@ -209,9 +209,27 @@ def test_a_run_is_written_elsewhere_whole(tmp_path: Path, memory: Any) -> None:
         assert memory.cat(f"/runs/one/{name}") == (tmp_path / "here" / name).read_bytes()
     with pytest.raises(InputError, match="memory://runs/one: holds a run already"):
         chosen.save("memory://runs/one")
-    memory.pipe("/runs/one/selected.csv", b"of an earlier run in another format")
+    memory.pipe("/runs/one/notes.txt", b"mine")
+    chosen.save("memory://runs/one", overwrite=True, format="csv")
+    assert memory.exists("/runs/one/selected.csv") and not memory.exists("/runs/one/selected.jsonl")
     chosen.save("memory://runs/one", overwrite=True)
-    assert {path.rpartition("/")[2] for path in memory.find("/runs/one")} == names
+    assert {path.rpartition("/")[2] for path in memory.find("/runs/one")} == names | {"notes.txt"}
+
+
+def test_what_is_elsewhere_and_of_no_run_stays(tmp_path: Path, memory: Any) -> None:
+    memory.pipe("/data/selected.jsonl", _parts(tmp_path)[0].read_bytes())
+    memory.pipe("/data/report.html", b"mine")
+    before = {name: memory.cat(name) for name in memory.find("/data")}
+    chosen = tsds.select("memory://data/selected.jsonl", texts(5, seed=1), size=20)
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match=r"memory://data: holds report\.html, which is of no run"):
+            chosen.save("memory://data", overwrite=overwrite)
+    assert {name: memory.cat(name) for name in memory.find("/data")} == before
+    chosen.save("memory://runs/one")
+    again = tsds.select("memory://runs/one/selected.jsonl", texts(5, seed=1), size=2)
+    with pytest.raises(InputError, match=r"memory://runs/one/selected\.jsonl: is read by the run"):
+        again.save("memory://runs/one", overwrite=True)
+    assert len(memory.cat("/runs/one/selected.jsonl").splitlines()) == 20
 
 
 def test_a_run_that_fails_elsewhere_leaves_no_run(tmp_path: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,6 +247,10 @@ def test_a_run_that_fails_elsewhere_leaves_no_run(tmp_path: Path, memory: Any, m
     with pytest.raises(InputError, match="can't be written: connection lost"):
         chosen.save("memory://runs/two")
     assert not memory.exists("/runs/two/run.json")
+    monkeypatch.undo()
+    chosen.save("memory://runs/two", format="csv")  # what was left is known as a run's
+    names = {path.rpartition("/")[2] for path in memory.find("/runs/two")}
+    assert names == {"selected.csv", "selection.parquet", "run.json", "report.html"}
 
 
 def test_the_command_writes_to_an_address(tmp_path: Path) -> None:

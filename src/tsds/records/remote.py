@@ -140,10 +140,14 @@ def remote_files(address: str) -> list[RemoteFile]:
 def _remote_file(system: Any, protocol: str, path: str) -> RemoteFile:
     about = system.info(path)
     size = about.get("size")
-    address = path if "://" in path else f"{protocol}://{path.lstrip('/')}"
+    address = _address(protocol, path)
     version = [str(about[name]) for name in _VERSIONS if about.get(name) is not None]
     key = hashlib.blake2b("\0".join([address, str(size), *version]).encode(), digest_size=12).hexdigest()
     return RemoteFile(address, size, cache() / key / Path(path).name, system, path)
+
+
+def _address(protocol: str, path: str) -> str:
+    return path if "://" in path else f"{protocol}://{path.lstrip('/')}"
 
 
 def _unreadable(address: str, error: OSError) -> InputError:
@@ -182,10 +186,29 @@ class Elsewhere:
             remedy = f"pip install {driver}" if driver else "see fsspec's documentation"
             raise InputError(str(error), path=address, remedy=remedy) from error
 
-    def holds(self, name: str) -> bool:
-        """Whether a file of that name is there."""
+    def names(self) -> set[str]:
+        """Of all that is there; none if there is no such folder."""
         with self._trying("can't be read"):
-            return bool(self._system.exists(f"{self._path}/{name}"))
+            self._system.invalidate_cache()  # others may have written meanwhile
+            try:
+                found = self._system.ls(self._path, detail=False)
+            except FileNotFoundError:
+                return set()
+            return {str(one).rstrip("/").rpartition("/")[2] for one in found}
+
+    def address_of(self, name: str) -> str:
+        """The address of a file there, as remote_files has it."""
+        return _address(self.address.partition("://")[0], f"{self._path}/{name}")
+
+    def read(self, name: str) -> bytes:
+        """The content of a file there."""
+        with self._trying("can't be read"):
+            return bytes(self._system.cat_file(f"{self._path}/{name}"))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a file there."""
+        with self._trying("can't be written"):
+            self._system.pipe_file(f"{self._path}/{name}", content)
 
     def check_writable(self) -> None:
         """Raise InputError unless a file can be put there: better before the work than after it."""
