@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,9 +16,10 @@ from scipy import stats
 
 from tests.command.run import COMMAND, texts, tsds, write_jsonl
 from tests.search.data import clustered
-from tsds.compare.cells import Contender
+from tsds.compare.cells import Bench, Cell, Contender
 from tsds.compare.comparison import compare
 from tsds.compare.measures import near_duplicate_share
+from tsds.compare.saved import compare_to
 from tsds.compare.statistics import Interval, t95
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
@@ -125,3 +127,82 @@ def test_a_stopped_comparison_goes_on(tmp_path: Path) -> None:
 
     assert costs(rest.stdout) == costs(whole.stdout)
     assert not cells.exists()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> tuple[Path, Path]:
+    """A pool and a target, as files."""
+    pool = write_jsonl(tmp_path / "p.jsonl", [{"text": t} for t in texts(120)])
+    return pool, write_jsonl(tmp_path / "t.jsonl", [{"text": t} for t in texts(20, seed=2)])
+
+
+def run(small: tuple[Path, Path], out: Path, *methods: str, stop: int | None = None, **more: Any) -> None:
+    """Compare to a folder; stopped when so many cells are to be kept."""
+    options = {"overwrite": more.pop("overwrite", False), "folds": more.pop("folds", 2), "draws": 1}
+    settings = Settings(size=9, bandwidth=0.3, **more)
+    with pytest.MonkeyPatch.context() as patch:
+        if stop is not None:
+            cell, made = Bench.cell, []
+
+            def stops(self: Bench, *asked: Any) -> Cell:
+                made.append(asked)
+                if len(made) > stop:
+                    raise KeyboardInterrupt
+                return cell(self, *asked)
+
+            patch.setattr(Bench, "cell", stops)
+        compare_to(out, [small[0]], [small[1]], settings, methods or ["kde", "random"], **options)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_an_earlier_comparison_stays_until_another_is_made(small: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "c"
+    run(small, out, seed=1)
+    before = content(out)
+    assert set(before) == {"compare.json", "compare.parquet"}
+    with pytest.raises(InputError, match="did you mean kde"):
+        run(small, out, "kdee", overwrite=True)
+    assert content(out) == before
+    for stop in (0, 3):
+        with pytest.raises(KeyboardInterrupt):
+            run(small, out, overwrite=True, stop=stop)
+        assert content(out).items() >= before.items()
+        assert ("cells.jsonl" in content(out)) == (stop > 0)
+    run(small, out, overwrite=True)
+    assert set(content(out)) == set(before) and content(out)["compare.json"] != before["compare.json"]
+
+
+def test_the_cells_of_a_stopped_comparison_stay_until_others_are_made(small: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "c"
+    with pytest.raises(KeyboardInterrupt):
+        run(small, out, stop=3)
+    before = content(out)
+    assert set(before) == {"cells.jsonl"} and before["cells.jsonl"].count(b"\n") == 4
+    with pytest.raises(InputError, match="did you mean kde"):
+        run(small, out, "kdee")
+    with pytest.raises(InputError, match="holds a stopped comparison of other data or settings"):
+        run(small, out, seed=1)
+    with pytest.raises(InputError, match="did you mean kde"):
+        run(small, out, "kdee", seed=1, overwrite=True)
+    with pytest.raises(KeyboardInterrupt):
+        run(small, out, seed=1, overwrite=True, stop=0)
+    assert content(out) == before
+    with pytest.raises(KeyboardInterrupt):  # it goes on: one cell is left to be made
+        run(small, out, stop=0)
+    run(small, out, stop=1)
+    assert set(content(out)) == {"compare.json", "compare.parquet"}
+
+
+@pytest.mark.parametrize("name", ["cells.jsonl", "compare.parquet"])
+def test_files_of_no_comparison_are_refused(name: str, small: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "c"
+    out.mkdir()
+    for line in (b'{"text": "mine"}\n', b"[1]\n", b"mine\n"):
+        (out / name).write_bytes(line)
+        for overwrite in (False, True):
+            with pytest.raises(InputError, match=f"holds {name}, which is of no comparison"):
+                run(small, out, overwrite=overwrite)
+        assert content(out) == {name: line}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from tsds.settings import Settings
 from tsds.stages import Listener
 
 RESULT, TABLE, CELLS = "compare.json", "compare.parquet", "cells.jsonl"
+_MOVE = "choose another --out, or move it"
 
 
 def compare_to(
@@ -35,61 +38,93 @@ def compare_to(
 ) -> Comparison:
     """Compare, keeping every cell; one that was stopped is continued if it was asked the same.
 
+    What the folder holds already stays until there is something to put in its place.
+
     Raises:
-      InputError: if the folder holds a finished comparison that may not be overwritten, or can't be written.
+      InputError: if the folder holds a comparison, finished or stopped, that may not be overwritten, or files of none
+        under the names of one, or can't be written.
     """
     if (folder / RESULT).exists() and not overwrite:
         raise InputError("holds a comparison already", path=folder, remedy="choose another --out, or --overwrite")
     asked = _fingerprint(pool, target, settings, folds)
     made = not folder.exists()
     try:
+        done = _cells(folder, asked, overwrite)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / RESULT).unlink(missing_ok=True)
-        done = _cells(folder / CELLS, asked)
-        if not done:
-            (folder / CELLS).write_bytes(orjson.dumps({"asked": asked}) + b"\n")
-        file = (folder / CELLS).open("ab")
+        tempfile.TemporaryFile(dir=folder).close()  # better said before the work than after it
     except OSError as error:
         raise InputError(f"can't be written: {error.strerror}", path=folder, remedy="choose another --out") from error
-
-    kept = len(done)
-
-    def keep(cell: Cell) -> None:
-        nonlocal kept
-        file.write(orjson.dumps(cell.to_json()) + b"\n")
-        file.flush()
-        kept += 1
-
+    kept = _Kept(folder / CELLS, asked, len(done))
     try:
-        with file:
-            found = compare(
-                pool, target, settings, methods, folds=folds, draws=draws, listener=listener, done=done, on_cell=keep
-            )
+        found = compare(
+            pool, target, settings, methods, folds=folds, draws=draws, listener=listener, done=done, on_cell=kept.add
+        )
     except BaseException:
-        if not kept:  # nothing to go on with: leave no trace
-            (folder / CELLS).unlink()
-            if made:
-                folder.rmdir()
+        if made and not kept.count:  # nothing to go on with: leave no trace
+            folder.rmdir()
         raise
     _write_table(found, folder / TABLE)
     with atomic_file(folder / RESULT) as result:
         result.write(orjson.dumps({**found.to_json(), "command": command}, option=orjson.OPT_INDENT_2))
-    (folder / CELLS).unlink()
+    (folder / CELLS).unlink(missing_ok=True)
     return found
 
 
-def _cells(path: Path, asked: str) -> list[Cell]:
+@dataclass
+class _Kept:
+    """The file of cells; it is there, in the place of an older one, as soon as there is a cell.
+
+    Args:
+      path: of the file.
+      asked: what is compared; its first line.
+      count: how many cells it holds.
+    """
+
+    path: Path
+    asked: str
+    count: int
+
+    def add(self, cell: Cell) -> None:
+        """Keep another one."""
+        line = orjson.dumps(cell.to_json()) + b"\n"
+        if self.count:
+            with self.path.open("ab") as file:
+                file.write(line)
+        else:
+            with atomic_file(self.path) as new:
+                new.write(orjson.dumps({"asked": self.asked}) + b"\n" + line)
+        self.count += 1
+
+
+def _cells(folder: Path, asked: str, overwrite: bool) -> list[Cell]:
     """The whole lines of a stopped comparison that was asked the same; a last line cut short is left out."""
-    if not path.exists():
+    path = folder / CELLS
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    if lines and (was := _asked(lines[0])) is None:
+        raise InputError(f"holds {CELLS}, which is of no comparison", path=folder, remedy=_MOVE)
+    if not lines and (folder / TABLE).exists() and not (folder / RESULT).exists():
+        raise InputError(f"holds {TABLE}, which is of no comparison", path=folder, remedy=_MOVE)
+    if not lines:
         return []
-    lines = path.read_bytes().split(b"\n")[:-1]
-    if not lines or orjson.loads(lines[0]).get("asked") != asked:
-        return []
+    if was != asked:
+        if overwrite:
+            return []
+        remedy = "ask the same to go on with it, choose another --out, or --overwrite"
+        raise InputError("holds a stopped comparison of other data or settings", path=folder, remedy=remedy)
     whole = b"\n".join(lines) + b"\n"
     if len(whole) < path.stat().st_size:
         with atomic_file(path) as file:
             file.write(whole)
     return [Cell.from_json(orjson.loads(line)) for line in lines[1:]]
+
+
+def _asked(line: bytes) -> str | None:
+    """What a comparison was asked, from the first line of its cells; None if it is no such line."""
+    try:
+        first = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return first.get("asked") if isinstance(first, dict) else None
 
 
 def _fingerprint(pool: Any, target: Any, settings: Settings, folds: int) -> str:
