@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.search.data import clustered
 from tsds.compare.cells import Bench, Cell, Contender
 from tsds.compare.comparison import compare
 from tsds.compare.measures import near_duplicate_share
-from tsds.compare.saved import compare_to
+from tsds.compare.saved import _fingerprint, compare_to
 from tsds.compare.statistics import Interval, t95
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
@@ -206,3 +207,46 @@ def test_files_of_no_comparison_are_refused(name: str, small: tuple[Path, Path],
             with pytest.raises(InputError, match=f"holds {name}, which is of no comparison"):
                 run(small, out, overwrite=overwrite)
         assert content(out) == {name: line}
+
+
+def test_a_stopped_comparison_does_not_go_on_with_other_data(
+    small: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever of it has changed: a file of a glob or a folder, what is excluded, the vectors, the program."""
+    pool, target = small
+    (tmp_path / "held").mkdir()
+    excluded = write_jsonl(tmp_path / "held" / "x.jsonl", [{"text": "one"}])
+    vectors = {"embeddings": tmp_path / "v.npy", "target_embeddings": tmp_path / "w.npy"}
+    for path, like in zip(vectors.values(), (POOL[:120], TARGETS[:20]), strict=True):
+        np.save(path, like)
+
+    def asked(folds: int = 2, **more: Any) -> str:
+        settings = Settings(size=9, exclude=tmp_path / "held", **{**vectors, **more})
+        return _fingerprint([Path(f"{pool.parent}/p*.jsonl")], {"task": [target]}, settings, folds)
+
+    changes: list[Callable[[], object]] = [
+        lambda: write_jsonl(pool, [{"text": t} for t in texts(120, seed=3)]),
+        lambda: write_jsonl(tmp_path / "p2.jsonl", [{"text": "one more"}]),
+        lambda: write_jsonl(target, [{"text": t} for t in texts(20, seed=4)]),
+        lambda: write_jsonl(excluded, [{"text": "two"}]),
+        lambda: write_jsonl(excluded.with_name("y.jsonl"), [{"text": "one"}]),
+        lambda: np.save(vectors["embeddings"], -POOL[:120]),
+        lambda: np.save(vectors["target_embeddings"], -TARGETS[:20]),
+        lambda: monkeypatch.setattr("tsds.__version__", "0"),
+    ]
+    found = [asked()]
+    for change in changes:
+        change()
+        found.append(asked())
+        assert asked(workers=2) == asked()  # which is not of the data
+    assert len({*found, asked(folds=3), asked(seed=1)}) == len(changes) + 3
+
+
+def test_changed_data_is_said(small: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "pool").mkdir()
+    part = small[0].rename(tmp_path / "pool" / "p.jsonl")
+    with pytest.raises(KeyboardInterrupt):
+        run((part.parent, small[1]), tmp_path / "c", stop=1)
+    write_jsonl(part, [{"text": t} for t in texts(120, seed=3)])
+    with pytest.raises(InputError, match="holds a stopped comparison of other data or settings"):
+        run((part.parent, small[1]), tmp_path / "c", stop=1)

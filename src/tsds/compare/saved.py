@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import orjson
 
+import tsds
 from tsds.compare.cells import Cell
 from tsds.compare.comparison import Comparison, compare
 from tsds.errors import InputError
+from tsds.output import begun_with
 from tsds.records import atomic_file
 from tsds.settings import Settings
 from tsds.stages import Listener
@@ -128,15 +130,9 @@ def _asked(line: bytes) -> str | None:
 
 
 def _fingerprint(pool: Any, target: Any, settings: Settings, folds: int) -> str:
-    """Of all that changes a cell: the inputs' names, sizes and times, and the settings."""
-    parts = [repr(settings), str(folds)]
-    for source in (pool, target):
-        for one in source.values() if isinstance(source, dict) else [source]:
-            for path in one if isinstance(one, (list, tuple)) else [one]:
-                parts.append(str(path))
-                if isinstance(path, (str, Path)) and Path(path).is_file():
-                    parts.append(f"{Path(path).stat().st_size} {Path(path).stat().st_mtime_ns}")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    """Of all that changes a cell: names, sizes and times of every file that is read, settings, folds, version."""
+    begun = begun_with(pool, target, settings)
+    return hashlib.sha256(orjson.dumps({"tsds": tsds.__version__, "folds": folds, **begun})).hexdigest()
 
 
 def _write_table(found: Comparison, path: Path) -> None:
