@@ -138,14 +138,16 @@ def _check_same(now: dict[str, Any], then: dict[str, Any]) -> None:
         if value != before:
             flag = "--" + name.replace("_", "-")
             raise InputError(f"{flag} is {value} and was {before} in the run to be resumed", remedy=_ANEW)
-    was = {one["name"]: one for one in then["files"]}
-    for one in now["files"]:
-        if one["name"] not in was:
-            raise InputError("was not in the run to be resumed", path=one["name"], remedy=_ANEW)
-        if one != was.pop(one["name"]):
+    was, files = ({(one["role"], one["name"]): one for one in run["files"]} for run in (then, now))
+    for role, name in sorted(files.keys() - was.keys()):
+        raise InputError(f"was not in the run to be resumed as {role}", path=name, remedy=_ANEW)
+    for role, name in sorted(was.keys() - files.keys()):
+        raise InputError(f"was in the run to be resumed as {role} and is not now", path=name, remedy=_ANEW)
+    for key, one in files.items():
+        if one != was[key]:
             raise InputError("has changed since the run to be resumed began", path=one["name"], remedy=_ANEW)
-    if was:
-        raise InputError("was in the run to be resumed and is not now", path=next(iter(was)), remedy=_ANEW)
+    if now["files"] != then["files"]:  # rows are counted over the files as they are given
+        raise InputError("the files were given in another order in the run to be resumed", remedy=_ANEW)
 
 
 def _hold(handle: int, out: Path | str) -> None:

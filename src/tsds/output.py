@@ -154,13 +154,17 @@ def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]
 
 
 def begun_with(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
-    """What a run to be resumed must have had too: the settings that its result depends on, and its input files."""
+    """What a run to be resumed must have had too: the settings that its result depends on, and its input files.
+
+    A file is there once for each role that it has: "pool", "target", "target NAME" of a task, "exclude", and so on.
+    """
     values = {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in _NO_MATTER}
     sources = {"pool": pool, "target": target, **{name: values[name] for name in _FILES}}
     files: list[dict[str, Any]] = []
-    for source in sources.values():
-        for one in source.values() if isinstance(source, dict) else [source]:
-            files += [] if one is None else file_facts(one)
+    for role, source in sources.items():
+        for task, one in source.items() if isinstance(source, dict) else [("", source)]:
+            as_this = {"role": f"{role} {task}".rstrip()}
+            files += [] if one is None else [as_this | facts for facts in file_facts(one)]
     asked = {name: value if _plain(value) else _described(value) for name, value in values.items()}
     return {"settings": asked, "files": files}
 

@@ -16,11 +16,13 @@ import pytest
 from tests.command.run import texts, write_jsonl
 from tests.command.run import tsds as command
 from tsds.census import take_census
-from tsds.checkpoint import Checkpoint
+from tsds.checkpoint import Checkpoint, resumable
 from tsds.corpus import Corpus
 from tsds.encoding import Embedder
 from tsds.errors import InputError
+from tsds.output import begun_with
 from tsds.records import Pool
+from tsds.settings import Settings
 from tsds.stages import Stages
 
 #: More for a longer look: TSDS_KILLS=30.
@@ -190,6 +192,41 @@ def test_a_model_that_was_replaced_is_refused(tmp_path: Path) -> None:
     tiny.causal(tmp_path / "model", seed=1)
     with pytest.raises(InputError, match=r"encoder hidden:.*model gives other vectors"):
         fit()
+
+
+def test_a_file_may_have_two_roles(files: list[object], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    both = [*files, "--exclude", files[4]]
+    kept = leave_a_killed_run(both, out, tmp_path)
+    said = command(*files, "--out", out, "--resume")
+    assert said.returncode == 2 and "--exclude is None and was" in said.stderr
+    said = command(*both, "--out", out, "--resume")
+    assert said.returncode == 0, said.stderr
+    assert not kept.exists()
+
+
+def test_roles_and_order_of_files_count(tmp_path: Path) -> None:
+    one, two = (write_jsonl(tmp_path / f"{name}.jsonl", [{"text": name}]) for name in ("one", "two"))
+
+    def go_on(pool: Any, target: Any) -> None:
+        begun = begun_with(pool, target, Settings(size=1))
+        with resumable(tmp_path / "out", begun, resume=True, overwrite=False) as checkpoint:
+            checkpoint.keep("something", {})
+            raise KeyboardInterrupt
+
+    first: tuple[Any, ...] = ([one, two], {"a": [one], "b": [two]})
+    other: list[tuple[tuple[Any, ...], str]] = [
+        (([two, one], first[1]), "another order"),
+        ((first[0], {"a": [two], "b": [one]}), "was not in the run to be resumed as target [ab]"),
+        ((first[0], {"a": [one], "b": [two, one]}), "was not in the run to be resumed as target b"),
+        (([one], first[1]), "was in the run to be resumed as pool and is not now"),
+    ]
+    for arguments, why in other:
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                go_on(*first)
+        with pytest.raises(InputError, match=why):
+            go_on(*arguments)
 
 
 def test_what_was_done_is_thrown_away_only_if_that_is_said(files: list[object], tmp_path: Path) -> None:
