@@ -28,9 +28,10 @@ from numpy.typing import NDArray
 
 import tsds
 from tsds.errors import InputError
-from tsds.records import atomic_file, is_remote, user_cache
+from tsds.records import atomic_file, is_remote, repeatable, user_cache
 
 _BEGUN, _ENCODER, _LOCK = "begun.json", "encoder.json", ".lock"
+_GOES_ON = "--resume goes on with what was done"
 _ANEW = "--overwrite without --resume begins anew"
 #: Stages of fewer rows take seconds and are not recorded.
 LEAST_ROWS = 100_000
@@ -115,10 +116,12 @@ def resumable(out: Path | str, begun: dict[str, Any], *, resume: bool, overwrite
         try:
             yield Checkpoint(folder)
         except BaseException as stop:
-            if _holds_something(folder):
-                stop.add_note("--resume goes on with what was done, --overwrite begins anew")
-            else:
+            if not _holds_something(folder):
                 shutil.rmtree(folder, ignore_errors=True)
+            elif repeatable(begun["files"]):
+                if isinstance(stop, KeyboardInterrupt):
+                    raise KeyboardInterrupt(*stop.args, _GOES_ON) from None
+                stop.add_note(f"{_GOES_ON}, --overwrite begins anew")
             raise
         shutil.rmtree(folder, ignore_errors=True)
 

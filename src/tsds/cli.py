@@ -9,29 +9,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from tsds import options as opt
 from tsds.arguments import command_line, paths_of, settings_of, spread, tasks_of
-from tsds.errors import Interrupted, TsdsError
+from tsds.errors import TsdsError
 from tsds.evaluate.command import evaluate_app
+from tsds.interrupts import Interrupted
 from tsds.screen import Screen
 from tsds.store_command import embed, index, store_app
-
-
-class _Verbs(TyperGroup):
-    """Typer ends an interrupted verb without a word; here it is an error, and told as the others are."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as stop:
-            raise Interrupted(_noted("interrupted", stop)) from stop
-
+from tsds.verbs import Verbs
 
 app = typer.Typer(
     name="tsds",
-    cls=_Verbs,
+    cls=Verbs,
     help="Select the finetuning data that serves your task.",
     no_args_is_help=True,
     add_completion=False,
@@ -281,17 +271,17 @@ def _root(version: opt.Version = False) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command; any failure is one line and an exit code, 2 for bad input and 1 for a run that failed."""
+    """Run the command; a failure is one line and an exit code: 2 bad input, 1 a run that failed, 130 one stopped."""
     signal.signal(signal.SIGTERM, _terminate)
     arguments = spread(sys.argv[1:])
     debug = "--debug" in arguments
     try:
         app(arguments, standalone_mode=True)
     except TsdsError as error:
-        if debug:
+        if debug and not isinstance(error, Interrupted):
             raise
         _fail(_noted(str(error), error), error.exit_code)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before a verb has begun
         _fail("interrupted", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: no further complaint

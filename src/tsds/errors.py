@@ -61,11 +61,5 @@ class MissingExtra(InputError):
         super().__init__(f"{feature} needs an extra that is not installed", remedy=f"pip install 'tsds[{extra}]'")
 
 
-class Interrupted(TsdsError):
-    """The user, or the system, stopped the run (exit code 130, as shells have it)."""
-
-    exit_code = 130
-
-
 class RunError(TsdsError):
     """The run failed for a reason that is not the input's (exit code 1)."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from tsds.errors import InputError
+from tsds.interrupts import if_interrupted
 from tsds.records import FORMATS, Elsewhere, atomic_file, is_remote
 from tsds.scratch import alive, scratch_in
 
@@ -113,7 +114,8 @@ def _elsewhere(address: str, overwrite: bool, inputs: list[str]) -> Iterator[Pat
     there = Elsewhere(address)
     there.check_writable()
     with scratch_in() as name:
-        yield Path(name)
+        with if_interrupted(f"nothing was written to {address}"):
+            yield Path(name)
         check_vacant(address, overwrite=overwrite, inputs=inputs)
         files = sorted(Path(name).iterdir(), key=lambda p: p.name == RUN)
         stale = _of_a_run(there.names(), there.read) - {path.name for path in files}
@@ -141,7 +143,8 @@ def _here(folder: Path, overwrite: bool, inputs: list[str]) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
         raise InputError(f"can't be written: {error.strerror}", path=folder, remedy="choose another --out") from error
     try:
-        yield scratch
+        with if_interrupted(f"nothing was written to {folder}"):
+            yield scratch
         check_vacant(folder, overwrite=overwrite, inputs=inputs)
         _move(scratch, folder)
     finally:

@@ -9,6 +9,7 @@ import typer
 from tsds import options as opt
 from tsds.arguments import paths_of, settings_of, tasks_of
 from tsds.errors import InputError
+from tsds.interrupts import if_interrupted
 from tsds.screen import Screen
 
 store_app = typer.Typer(no_args_is_help=True, help="Look into an embedding store, check it, tidy it.")
@@ -44,7 +45,8 @@ def embed(
 
     check_choice("store_precision", precision)
     found = engine_named(engine, workers, gpus=device.startswith("cuda"))
-    with running(found), screen.progress() as listener:
+    going_on = if_interrupted("the same command goes on with the vectors that are kept")
+    with going_on, running(found), screen.progress() as listener:
         written = embed_records(
             paths_of(given), tasks_of(target) if target else None, out, encoder, seed, TextSpec(text_field, template),
             device=device, precision=precision, engine=found, on_error=on_error, listener=listener,

@@ -25,6 +25,33 @@ def test_listings() -> None:
         assert names <= json.loads(tsds(verb, "--json").stdout).keys()
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "interrupted; the same command goes on with the cells that are kept"),
+        (["--dry-run"], "interrupted; nothing was written"),
+        (["--debug"], "interrupted; the same command goes on with the cells that are kept"),
+    ],
+)
+def test_a_stopped_evaluation_tells_how_to_go_on(options: list[str], told: str, tmp_path: Path) -> None:
+    """Stopped where the work would begin: the real one takes minutes."""
+    code = (
+        "import sys, types, tsds.evaluate.command as command\n"
+        "def evaluate(*given, **more): raise KeyboardInterrupt\n"
+        "sys.modules['tsds.evaluate.running'] = types.SimpleNamespace(evaluate=evaluate)\n"
+        "command._data = lambda given: None\n"
+        "from tsds.cli import main; main()"
+    )
+    arguments = ["evaluate", "instruction", "--out", str(tmp_path / "out"), *options]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, f"tsds: {told}\n")
+
+
+def test_wrong_usage_looks_as_the_command_line_has_it() -> None:
+    done = tsds("select", "--pol", "x")
+    assert done.returncode == 2 and done.stderr.startswith("Usage: ") and "No such option: --pol" in done.stderr
+
+
 def test_version() -> None:
     import tsds as package
 

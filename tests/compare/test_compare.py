@@ -24,6 +24,7 @@ from tsds.compare.saved import _fingerprint, compare_to
 from tsds.compare.statistics import Interval, t95
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
+from tsds.output import begun_with
 from tsds.settings import Settings
 
 POOL, TARGETS = clustered(1500, 24), clustered(40, 24, seed=9)
@@ -130,6 +131,28 @@ def test_a_stopped_comparison_goes_on(tmp_path: Path) -> None:
     assert not cells.exists()
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_comparison_tells_how_to_go_on(how: signal.Signals, tmp_path: Path) -> None:
+    pool = write_jsonl(tmp_path / "p.jsonl", [{"text": t} for t in texts(600)])
+    target = write_jsonl(tmp_path / "t.jsonl", [{"text": t} for t in texts(60, seed=2)])
+    asked = ["compare", "--pool", pool, "--target", target, "--size", 30, "--methods", "auto", "--draws", 40,
+             "--out", tmp_path / "c"]  # fmt: skip
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, asked)], stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored below a shell's `&`
+    )  # fmt: skip
+    cells = tmp_path / "c" / "cells.jsonl"
+    while not cells.exists() or cells.read_bytes().count(b"\n") < 3:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(how)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    kept = cells.read_bytes().count(b"\n") - 1
+    told = f"tsds: interrupted; {kept} cells are kept, and the same command goes on with them"
+    assert said.decode().splitlines()[-1] == told
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> tuple[Path, Path]:
     """A pool and a target, as files."""
@@ -168,7 +191,7 @@ def test_an_earlier_comparison_stays_until_another_is_made(small: tuple[Path, Pa
         run(small, out, "kdee", overwrite=True)
     assert content(out) == before
     for stop in (0, 3):
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="3 cells are kept" if stop else "nothing was written"):
             run(small, out, overwrite=True, stop=stop)
         assert content(out).items() >= before.items()
         assert ("cells.jsonl" in content(out)) == (stop > 0)
@@ -222,7 +245,7 @@ def test_a_stopped_comparison_does_not_go_on_with_other_data(
 
     def asked(folds: int = 2, **more: Any) -> str:
         settings = Settings(size=9, exclude=tmp_path / "held", **{**vectors, **more})
-        return _fingerprint([Path(f"{pool.parent}/p*.jsonl")], {"task": [target]}, settings, folds)
+        return _fingerprint(begun_with([Path(f"{pool.parent}/p*.jsonl")], {"task": [target]}, settings), folds)
 
     changes: list[Callable[[], object]] = [
         lambda: write_jsonl(pool, [{"text": t} for t in texts(120, seed=3)]),
@@ -249,4 +272,4 @@ def test_changed_data_is_said(small: tuple[Path, Path], tmp_path: Path) -> None:
         run((part.parent, small[1]), tmp_path / "c", stop=1)
     write_jsonl(part, [{"text": t} for t in texts(120, seed=3)])
     with pytest.raises(InputError, match="holds a stopped comparison of other data or settings"):
-        run((part.parent, small[1]), tmp_path / "c", stop=1)
+        run((part.parent, small[1]), tmp_path / "c")

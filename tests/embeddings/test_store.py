@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -142,7 +143,12 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def environment(pace: float, count: Path | None = None) -> dict[str, str]:
     more = {} if count is None else {"TSDS_TEST_COUNT": str(count)}
-    return {**os.environ, "PYTHONPATH": str(ROOT), "TSDS_TEST_PACE": str(pace), **more}
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path[1:]]),
+        "TSDS_TEST_PACE": str(pace),
+        **more,
+    }
 
 
 def embed(pool: Path, store: Path) -> list[str]:
@@ -182,6 +188,26 @@ def test_killed_at_random_moments_and_resumed_the_store_is_the_same_bit_for_bit(
     assert gone.returncode == 0 and json.loads(gone.stdout)["damaged"] == 0
     assert not list(killed.rglob("*.part"))
     assert json.loads(command("store", "verify", killed, "--json").stdout)["shards"] == 6
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_one_tells_how_to_go_on(how: signal.Signals, tmp_path: Path) -> None:
+    count, tally, store = 3 * 4096, tmp_path / "tally", tmp_path / "store"
+    pool = write_jsonl(tmp_path / "pool.jsonl", [{"text": text} for text in texts(count)])
+    run = subprocess.Popen(
+        embed(pool, store), env=environment(3e-4, tally), stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored below a shell's `&`
+    )  # fmt: skip
+    while not tally.exists() or tally.read_bytes().count(b"\n") < 20:  # a shard has sixteen batches
+        assert run.poll() is None
+        time.sleep(0.01)
+    run.send_signal(how)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130
+    told = "tsds: interrupted; the same command goes on with the vectors that are kept"
+    assert said.decode().splitlines()[-1] == told
+    last = subprocess.run(embed(pool, store), env=environment(0), check=True, capture_output=True)
+    assert json.loads(last.stdout)["sources"]["pool"]["found"] >= 4096
 
 
 def test_two_runs_at_once_share_the_work(tmp_path: Path) -> None:

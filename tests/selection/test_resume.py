@@ -47,6 +47,7 @@ def start(arguments: list[object], done: Path, slow: float) -> subprocess.Popen[
         return subprocess.Popen(
             [sys.executable, "-m", "tests.selection.slow_parts", *map(str, arguments)],
             env=environment, stdout=said, stderr=said,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored below a shell's `&`
         )  # fmt: skip
 
 
@@ -205,6 +206,35 @@ def test_a_file_may_have_two_roles(files: list[object], tmp_path: Path) -> None:
     assert not kept.exists()
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_tells_how_to_go_on(how: signal.Signals, files: list[object], tmp_path: Path) -> None:
+    out, done = tmp_path / "out", tmp_path / "done"
+    process = start([*files, "--out", out], done, 0.3)
+    while not done.exists() or len(done.read_text().split()) < 4:
+        assert process.poll() is None, done.with_suffix(".said").read_text()
+    process.send_signal(how)
+    assert process.wait(timeout=60) == 130
+    told = f"tsds: interrupted; nothing was written to {out}; --resume goes on with what was done"
+    assert done.with_suffix(".said").read_text().splitlines()[-1] == told
+    assert not out.exists()
+    before = len(done.read_text().split())
+    process = start([*files, "--out", out, "--resume"], done, 0)
+    assert process.wait(timeout=300) == 0, done.with_suffix(".said").read_text()
+    names = done.read_text().split()
+    assert 4 <= before < len(names) == len(set(names))
+
+
+def test_of_standard_input_nothing_is_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = begun_with([Path("-")], [write_jsonl(tmp_path / "t.jsonl", [{"text": "one"}])], Settings(size=1))
+    with (
+        pytest.raises(KeyboardInterrupt) as stopped,
+        resumable(tmp_path / "out", begun, resume=False, overwrite=False) as checkpoint,
+    ):
+        checkpoint.keep("something", {})
+        raise KeyboardInterrupt
+    assert stopped.value.args == ()
+
+
 def test_roles_and_order_of_files_count(tmp_path: Path) -> None:
     one, two = (write_jsonl(tmp_path / f"{name}.jsonl", [{"text": name}]) for name in ("one", "two"))
 
@@ -212,7 +242,7 @@ def test_roles_and_order_of_files_count(tmp_path: Path) -> None:
         begun = begun_with(pool, target, Settings(size=1))
         with resumable(tmp_path / "out", begun, resume=True, overwrite=False) as checkpoint:
             checkpoint.keep("something", {})
-            raise KeyboardInterrupt
+            raise RuntimeError("stopped")
 
     first: tuple[Any, ...] = ([one, two], {"a": [one], "b": [two]})
     other: list[tuple[tuple[Any, ...], str]] = [
@@ -223,7 +253,7 @@ def test_roles_and_order_of_files_count(tmp_path: Path) -> None:
     ]
     for arguments, why in other:
         for _ in range(2):
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(RuntimeError, match="stopped"):
                 go_on(*first)
         with pytest.raises(InputError, match=why):
             go_on(*arguments)

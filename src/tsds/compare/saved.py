@@ -17,7 +17,7 @@ from tsds.compare.cells import Cell
 from tsds.compare.comparison import Comparison, compare
 from tsds.errors import InputError
 from tsds.output import begun_with
-from tsds.records import atomic_file
+from tsds.records import atomic_file, repeatable
 from tsds.settings import Settings
 from tsds.stages import Listener
 
@@ -48,7 +48,8 @@ def compare_to(
     """
     if (folder / RESULT).exists() and not overwrite:
         raise InputError("holds a comparison already", path=folder, remedy="choose another --out, or --overwrite")
-    asked = _fingerprint(pool, target, settings, folds)
+    begun = begun_with(pool, target, settings)
+    asked = _fingerprint(begun, folds)
     made = not folder.exists()
     try:
         done = _cells(folder, asked, overwrite)
@@ -61,9 +62,11 @@ def compare_to(
         found = compare(
             pool, target, settings, methods, folds=folds, draws=draws, listener=listener, done=done, on_cell=kept.add
         )
-    except BaseException:
+    except BaseException as stop:
         if made and not kept.count:  # nothing to go on with: leave no trace
             folder.rmdir()
+        if isinstance(stop, KeyboardInterrupt):
+            raise KeyboardInterrupt(*stop.args, _left(kept.count, repeatable(begun["files"]))) from None
         raise
     _write_table(found, folder / TABLE)
     with atomic_file(folder / RESULT) as result:
@@ -98,6 +101,13 @@ class _Kept:
         self.count += 1
 
 
+def _left(count: int, repeatable: bool) -> str:
+    if not count:
+        return "nothing was written"
+    cells = "1 cell is" if count == 1 else f"{count} cells are"
+    return f"{cells} kept" + (", and the same command goes on with them" if repeatable else "")
+
+
 def _cells(folder: Path, asked: str, overwrite: bool) -> list[Cell]:
     """The whole lines of a stopped comparison that was asked the same; a last line cut short is left out."""
     path = folder / CELLS
@@ -129,9 +139,8 @@ def _asked(line: bytes) -> str | None:
     return first.get("asked") if isinstance(first, dict) else None
 
 
-def _fingerprint(pool: Any, target: Any, settings: Settings, folds: int) -> str:
+def _fingerprint(begun: dict[str, Any], folds: int) -> str:
     """Of all that changes a cell: names, sizes and times of every file that is read, settings, folds, version."""
-    begun = begun_with(pool, target, settings)
     return hashlib.sha256(orjson.dumps({"tsds": tsds.__version__, "folds": folds, **begun})).hexdigest()
 
 

@@ -12,6 +12,7 @@ import typer
 
 from tsds import options as opt
 from tsds.errors import InputError
+from tsds.interrupts import if_interrupted
 from tsds.screen import Screen
 
 evaluate_app = typer.Typer(
@@ -100,7 +101,8 @@ def _evaluate(kind: Any, given: dict[str, Any]) -> None:
     data = _data(given)
     from tsds.evaluate.running import evaluate
 
-    with screen.progress() as listener:
+    left = "nothing was written" if given["dry_run"] else "the same command goes on with the cells that are kept"
+    with if_interrupted(left), screen.progress() as listener:
         found = evaluate(
             kind, data, given["out"], model=given["model"], quick=given["quick"], tuning=given.get("tuning", "auto"),
             device=given["device"], part=part, engine=given["engine"], workers=given["workers"],

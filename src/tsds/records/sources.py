@@ -24,6 +24,7 @@ from tsds.records.tables import read_dataset
 
 #: What users may give: a path, paths, texts, records, a `datasets.Dataset` or several.
 Sources = Any
+_STDIN_NAME = "standard input"
 _OBJECTS_BLOCK = 4096
 
 
@@ -87,7 +88,7 @@ def file_facts(sources: Sources) -> list[dict[str, Any]]:
             continue
         for path in files_of([one]):
             if path == STDIN:  # it can't be read twice, so it is never the same
-                facts.append({"name": "standard input", "bytes": None, "changed": time.time_ns()})
+                facts.append({"name": _STDIN_NAME, "bytes": None, "changed": time.time_ns()})
                 continue
             held = path if path.exists() else Path(str(path).rpartition(":")[0])  # FILE.parquet:COLUMN
             # A store of gradients is a folder, whose own time does not change when what is in it is written anew.
@@ -96,6 +97,11 @@ def file_facts(sources: Sources) -> list[dict[str, Any]]:
                 about, name = part.stat(), str(path if part == held else part)
                 facts.append({"name": name, "bytes": about.st_size, "changed": about.st_mtime_ns})
     return facts
+
+
+def repeatable(facts: list[dict[str, Any]]) -> bool:
+    """Whether files with these facts can be read again by another run, which standard input can't."""
+    return all(one["name"] != _STDIN_NAME for one in facts)
 
 
 def not_here(sources: Sources) -> list[RemoteFile]:
@@ -162,7 +168,7 @@ def _standard_input() -> Shard:
     except BaseException:
         path.unlink()
         raise
-    return _file_shard(FORMATS["jsonl" if head.startswith(b"{") else "txt"], path, "standard input", temporary=True)
+    return _file_shard(FORMATS["jsonl" if head.startswith(b"{") else "txt"], path, _STDIN_NAME, temporary=True)
 
 
 def _in_memory(sources: Sources, role: str) -> list[Shard]:
