@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 import tsds
 from tsds.errors import InputError
+from tsds.places import RUN
 from tsds.records import atomic_file, is_remote, repeatable, user_cache
 
 _BEGUN, _ENCODER, _LOCK = "begun.json", "encoder.json", ".lock"
@@ -124,6 +125,21 @@ def resumable(out: Path | str, begun: dict[str, Any], *, resume: bool, overwrite
                 stop.add_note(f"{_GOES_ON}, --overwrite begins anew")
             raise
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget_finished(out: Path | str) -> None:
+    """Remove what a run kept that had come to its end, and was killed before it could tidy up.
+
+    Its run.json is younger than all that was kept; that of an earlier run, which it was to replace, is not.
+    """
+    folder, run = _folder_of(out), Path(out) / RUN
+    if is_remote(out) or not (folder.is_dir() and run.is_file()):
+        return
+    with (folder / _LOCK).open("ab") as lock:
+        _hold(lock.fileno(), out)
+        kept = (path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != _LOCK)
+        if max(kept, default=0) < run.stat().st_mtime_ns:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _folder_of(out: Path | str) -> Path:

@@ -81,7 +81,7 @@ def select(
     settings = settings_of(given)
     screen = Screen(json=json, quiet=quiet)
     sources, tasks = paths_of(pool), tasks_of(target)
-    from tsds.checkpoint import resumable
+    from tsds.checkpoint import forget_finished, resumable
     from tsds.output import begun_with, check_format, write_run
     from tsds.places import check_vacant, reserved
     from tsds.records import is_vectors
@@ -90,6 +90,7 @@ def select(
 
     if format is not None:
         check_format(format, vectors=is_vectors(sources))
+    forget_finished(out)
     begun = begun_with(sources, tasks, settings)
     inputs = [one["name"] for one in begun["files"]]
     check_vacant(out, overwrite=overwrite, inputs=inputs)  # before what an earlier run has left is looked at

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -233,6 +234,21 @@ def test_of_standard_input_nothing_is_promised(tmp_path: Path, monkeypatch: pyte
         checkpoint.keep("something", {})
         raise KeyboardInterrupt
     assert stopped.value.args == ()
+
+
+def test_what_a_finished_run_kept_goes_and_what_another_kept_stays(files: list[object], tmp_path: Path) -> None:
+    """The first was killed after its end; the second was to replace it, and was killed on the way."""
+    out = tmp_path / "out"
+    kept = leave_a_killed_run(files, out, tmp_path)
+    shutil.copytree(kept, tmp_path / "copy")
+    assert command(*files, "--out", out, "--resume").returncode == 0
+    shutil.copytree(tmp_path / "copy", kept)
+    said = command(*files, "--out", out)
+    assert "holds a run already" in said.stderr and not kept.exists()
+    shutil.copytree(tmp_path / "copy", kept)
+    (kept / "begun.json").touch()
+    said = command(*files, "--out", out)
+    assert "holds a run already" in said.stderr and kept.exists()
 
 
 def test_roles_and_order_of_files_count(tmp_path: Path) -> None:
