@@ -11,7 +11,7 @@ from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.index import Index, Kind, default_folder, folder_of_store, index_of_space
 from tsds.inputs import prepare
-from tsds.records import Pool, array_files, is_vectors
+from tsds.records import Pool, Texts, array_files, is_vectors
 from tsds.searching import index_of, working
 from tsds.settings import Settings
 from tsds.stages import Listener, Stages
@@ -27,7 +27,7 @@ def index_pool(
     """
     with contextlib.ExitStack() as stack:
         stages = stack.enter_context(working(settings, listener))
-        inputs = prepare(pool, _first(pool), settings, stages)
+        inputs = prepare(pool, _first(pool, settings), settings, stages)
         stack.callback(inputs.close)
         index = index_of(inputs, settings, kind, folder or default_folder(), stages)
         return _facts(index, inputs.encoder, stages)
@@ -74,8 +74,9 @@ def _facts(index: Index, encoder: str, stages: Stages) -> dict[str, Any]:
     }
 
 
-def _first(pool: Any) -> Any:
-    """The pool's first record: preparing wants a target, and an index depends on none."""
+def _first(pool: Any, settings: Settings) -> Any:
+    """The pool's first usable record: preparing wants a target, and an index depends on none."""
     if is_vectors(pool):
         return Vectors.of(array_files(pool) or pool, "pool").take([0])  # type: ignore[arg-type]
-    return [next(iter(Pool.open(pool, role="pool").batches(1))).texts[0]]
+    records = Pool.open(pool, text=settings.text, on_error=settings.on_error, role="pool")
+    return Texts(next(iter(records.batches(1))).texts)  # a bare text is its own, whatever field is asked for

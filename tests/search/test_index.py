@@ -384,3 +384,19 @@ def test_wrong_uses_of_a_stores_index_are_one_line(store: tuple[Path, Path, Path
         done = command("index", *arguments, "--out", tmp_path / "index")
         assert done.returncode == 2 and line in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "index").exists()
+
+
+def test_the_index_of_a_pool_reads_texts_as_a_selection_does(tmp_path: Path) -> None:
+    """Its text field or template, what it skips; and a first text that looks like a file is a text."""
+    (tmp_path / "first.txt").write_text("a file of that name\n")
+    bodies = ["first.txt", *texts(400)]
+    plain = write_jsonl(tmp_path / "plain.jsonl", [{"text": text} for text in bodies])
+    named = write_jsonl(tmp_path / "named.jsonl", [{"body": text, "text": 5} for text in bodies])
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{oops}\n{"id": 5}\n' + plain.read_text())
+    index = tmp_path / "index"
+    ways = ((plain,), (named, "--text-field", "body"), (named, "--template", "{body}"), (broken, "--on-error", "skip"))
+    for arguments in ways:
+        done = command("index", *arguments, "--out", index, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert len(names(index)) == 2  # the same texts: the first index serves the others

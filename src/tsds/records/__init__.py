@@ -13,7 +13,7 @@ from tsds.records.pool import Part, Pool
 from tsds.records.reading import Shorter
 from tsds.records.remote import Elsewhere, is_remote
 from tsds.records.shards import Shard
-from tsds.records.sources import Sources, array_files, file_facts, is_vectors, not_here, repeatable
+from tsds.records.sources import Sources, Texts, array_files, file_facts, is_vectors, not_here, repeatable
 from tsds.records.text import FOUND, TextSpec
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Tally",
     "TextBatch",
     "TextSpec",
+    "Texts",
     "Turn",
     "array_files",
     "atomic_file",

@@ -28,12 +28,16 @@ _STDIN_NAME = "standard input"
 _OBJECTS_BLOCK = 4096
 
 
+class Texts(list[str]):
+    """Texts, whatever they look like: a list of str that is never taken for one of paths."""
+
+
 def shards_of(sources: Sources, role: str) -> list[Shard]:
     """The shards of a pool, in the order given; every file is known to exist and to be of a known format.
 
     A str or Path alone is a path. In a list, a Path is always a path, "-" (standard input) or a glob, and a dict is a
     record. A list of str is a list of paths if each element names a file, a folder or a glob's match, or has no white
-    space and ends in a known suffix; otherwise it is a list of texts.
+    space and ends in a known suffix; otherwise, and where it is a `Texts`, it is a list of texts.
 
     Raises:
       InputError: if a file is missing, of unknown format or given twice, or the objects are no records.
@@ -114,7 +118,7 @@ def _as_paths(sources: Sources, role: str) -> list[str] | None:
     """The paths given, or None for objects in memory."""
     if isinstance(sources, (str, os.PathLike)):
         return [os.fspath(sources)]
-    if _is_dataset(sources):
+    if isinstance(sources, Texts) or _is_dataset(sources):
         return None
     if not isinstance(sources, (list, tuple)):
         kind = f"{type(sources).__module__}.{type(sources).__qualname__}".removeprefix("builtins.")
