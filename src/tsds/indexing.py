@@ -78,5 +78,5 @@ def _first(pool: Any, settings: Settings) -> Any:
     """The pool's first usable record: preparing wants a target, and an index depends on none."""
     if is_vectors(pool):
         return Vectors.of(array_files(pool) or pool, "pool").take([0])  # type: ignore[arg-type]
-    records = Pool.open(pool, text=settings.text, on_error=settings.on_error, role="pool")
+    records = Pool.open(pool, text=settings.text, ids="unread", on_error=settings.on_error, role="pool")
     return Texts(next(iter(records.batches(1))).texts)  # a bare text is its own, whatever field is asked for

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from tsds.errors import InputError
 from tsds.leakage import Guard
 from tsds.memory import check_room
 from tsds.neighbors import check_widths
-from tsds.records import FOUND, Pool, array_files, is_vectors, not_here
+from tsds.records import Pool, array_files, is_vectors, not_here
 from tsds.scratch import scratch_in
 from tsds.settings import Settings
 from tsds.stages import Stages
@@ -174,10 +174,15 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
             overlapping=False,
         )
         weights = [weights_given(task, one, settings) for task, one in zip(wanted, chosen, strict=True)]
-        exclude = None
+        exclude, skipped = None, list[tuple[str, str | None]]()
         if settings.exclude is not None:
-            unseen = Pool.open(settings.exclude, text=FOUND, role="exclude")
+            text = replace(settings.text, or_found=True)  # a test set may have the pool's fields, or its own
+            unseen = Pool.open(settings.exclude, text=text, ids="unread", on_error=settings.on_error, role="exclude")
             exclude = Guard((batch.texts for batch in unseen.batches()), overlapping=True)
+            bad = unseen.tally.bad
+            if bad:
+                what = f"{bad:,} records of --exclude were left out as unusable: {unseen.tally.problems[0]}"
+                skipped.append((what, "mend them: candidates that leak them are not dropped"))
     with stages.stage("read the pool") as advance:
         collapse = settings.copies == "collapse"
         census = kept_census(
@@ -218,7 +223,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
     tokens = np.concatenate([one.tokens for one in chosen])
     wide = [_placed(rows, candidates) for rows in given]
     targets = targets_of(list(tasks), wide, weights, sources, counts, shards, tokens, settings)
-    return Inputs(candidates, targets, encoder_name, bandwidth, scratch, notes)
+    return Inputs(candidates, targets, encoder_name, bandwidth, scratch, [*notes, *skipped])
 
 
 def transformed(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tsds.errors import InputError
 from tsds.records.blocks import Record
 from tsds.records.text import FOUND, TextSpec, absent, lookup, missing, top_level
 
+#: What becomes of ids: read and checked, or left alone.
+Ids = Literal["unique", "unread"]
 _GROUPS = ("source", "dataset", "subset")
 _BYTES_PER_TOKEN = 4
 
@@ -32,12 +34,14 @@ class Fields:
       id_field: its id; a field named `id` where there is one, if not given.
       group_field: its group; `source`, `dataset` or `subset` where there is one, if not given.
       tokens_field: its length in tokens; the bytes of its text over four, rounded up, if not given.
+      ids: "unique" if each must be another; "unread" where none is needed.
     """
 
     text: TextSpec = FOUND
     id_field: str | None = None
     group_field: str | None = None
     tokens_field: str | None = None
+    ids: Ids = "unique"
 
     @cached_property
     def columns(self) -> frozenset[str]:
@@ -67,6 +71,8 @@ class Fields:
         return Candidate(text, self._id(record), self._group(record), tokens)
 
     def _id(self, record: dict[str, object]) -> str | int | None:
+        if self.ids == "unread":
+            return None
         if self.id_field is None:
             value, name = record.get("id"), "id"
             if value is None:

@@ -19,7 +19,7 @@ from tsds.errors import InputError
 from tsds.records.batches import Tally, TextBatch, text_batch
 from tsds.records.blocks import Picked, Record
 from tsds.records.duplicates import IdHashes, id_hash
-from tsds.records.fields import Candidate, Fields
+from tsds.records.fields import Candidate, Fields, Ids
 from tsds.records.files import atomic_file
 from tsds.records.formats import writable
 from tsds.records.reading import Each, Reader
@@ -57,6 +57,7 @@ class Pool:
         id_field: str | None = None,
         group_field: str | None = None,
         tokens_field: str | None = None,
+        ids: Ids = "unique",
         on_error: Literal["fail", "skip"] = "fail",
         role: str = "pool",
     ) -> Self:
@@ -66,7 +67,7 @@ class Pool:
           sources: a path ("-" is standard input), folder, glob, `datasets.Dataset`, or a list of those, of texts or of
             dicts; `shards_of` says how a list of str is told apart.
           text: where the text of a record is.
-          id_field, group_field, tokens_field: as in `Fields`.
+          id_field, group_field, tokens_field, ids: as in `Fields`.
           on_error: "fail" raises at the first unusable record; "skip" leaves such records out and counts them.
           role: what messages call it.
 
@@ -75,7 +76,7 @@ class Pool:
         """
         if on_error not in ("fail", "skip"):
             raise InputError(f"on_error is {on_error!r}", remedy="it is 'fail' or 'skip'")
-        fields = Fields(text, id_field, group_field, tokens_field)
+        fields = Fields(text, id_field, group_field, tokens_field, ids)
         return cls(shards_of(sources, role), fields, skip=on_error == "skip", role=role)
 
     def batches(self, size: int = 4096, ids: IdHashes | None = None) -> Iterator[TextBatch]:
@@ -255,6 +256,8 @@ class Pool:
     @cached_property
     def _repeated_rows(self) -> frozenset[int]:
         """Rows to leave out because an earlier usable record has their id; costs a pass, or two if there are any."""
+        if self._fields.ids != "unique":
+            return frozenset()
         hashes = IdHashes()
         for shard in range(len(self.shards)):
             outcomes = (outcome for *_, outcome in self._reader.outcomes(shard))

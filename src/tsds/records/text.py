@@ -42,6 +42,7 @@ class TextSpec:
     Args:
       field: the name of a field; "a.b" and "a.0" reach into objects and lists. A chat is joined, message by message.
       template: text with fields in braces, '{instruction}\\n{input}'; a typed backslash-n is a line break, {{ a brace.
+      or_found: whether records that lack the field, or one of the template, have their text found by their layout.
 
     Raises:
       InputError: if both are given, or the template is malformed or names no field.
@@ -49,6 +50,7 @@ class TextSpec:
 
     field: str | None = None
     template: str | None = None
+    or_found: bool = False
 
     def __post_init__(self) -> None:
         if self.field is not None and self.template is not None:
@@ -61,6 +63,8 @@ class TextSpec:
         """The text of a record; raises InputError (without the place, which the caller knows) if it has none."""
         if isinstance(record, str):
             return record
+        if self.or_found and any(lookup(record, name) is _ABSENT for name in self._names):
+            return _found(record)
         if self.template is not None:
             return "".join(literal + (_filled(record, name) if name else "") for literal, name in self._parts)
         if self.field is None:
@@ -71,13 +75,17 @@ class TextSpec:
     @cached_property
     def columns(self) -> frozenset[str]:
         """The top-level fields that may hold text, so that formats with columns need not build the others."""
-        if self.template is not None:
-            names = [name for _, name in self._parts if name]
-        elif self.field is not None:
-            names = [self.field]
-        else:
-            names = [name for needed, more in LAYOUTS for name in needed + more]
+        names = self._names
+        if not names or self.or_found:
+            names += [name for needed, more in LAYOUTS for name in needed + more]
         return top_level(names)
+
+    @property
+    def _names(self) -> list[str]:
+        """The fields asked for, by name or path; none where the text is to be found."""
+        if self.template is not None:
+            return [name for _, name in self._parts if name]
+        return [] if self.field is None else [self.field]
 
     @cached_property
     def _parts(self) -> list[tuple[str, str | None]]:

@@ -1,0 +1,64 @@
+"""What must stay unseen is read as the pool is: its field or template, else by its own layout; and skipping."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tsds
+from tests.command.run import texts, write_jsonl
+
+POOL = texts(120)
+TARGET = [{"body": text, "t": text, "text": "x"} for text in texts(6, seed=1)]
+RECORDS = [{"body": text, "t": "q " + text, "text": f"short {i}"} for i, text in enumerate(POOL)]
+#: Rows of the pool that must go.
+SECRET = [3, 40, 77]
+
+
+def left(exclude: Any, **options: Any) -> tuple[set[int], tsds.Selection]:
+    """The rows that are no candidates."""
+    chosen = tsds.select(RECORDS, TARGET, size=5, exclude=exclude, **options)
+    census = chosen.inputs.candidates.census
+    gone = set(range(len(POOL))) - set(census.rows.tolist())
+    assert census.excluded == len(gone)
+    return gone, chosen
+
+
+@pytest.mark.parametrize(
+    ("options", "record"),
+    [
+        ({"text_field": "body"}, lambda text: {"body": text, "text": "nothing of the pool"}),
+        ({"text_field": "body"}, lambda text: {"text": text}),
+        ({"text_field": "body"}, lambda text: {"question": "", "answer": text}),
+        ({"template": "q {body}"}, lambda text: {"body": text, "text": "nothing of the pool"}),
+        ({"template": "{body}"}, lambda text: {"text": text}),
+        ({}, lambda text: {"text": text}),
+    ],
+)
+def test_its_texts_are_those_asked_for_or_its_own(options: dict[str, str], record: Any, tmp_path: Path) -> None:
+    unseen = [record(POOL[row]) for row in SECRET]
+    if not options:
+        unseen = [{"text": f"short {row}"} for row in SECRET]
+    gone, _ = left(write_jsonl(tmp_path / "test.jsonl", unseen), **options)
+    assert gone == set(SECRET)
+
+
+@pytest.mark.parametrize("on_error", ["fail", "skip"])
+@pytest.mark.parametrize("odd", [7, [1], None, 1.5, True])
+def test_its_ids_do_not_matter(odd: Any, on_error: Any, tmp_path: Path) -> None:
+    unseen = write_jsonl(tmp_path / "test.jsonl", [{"body": POOL[row], "id": odd} for row in SECRET])
+    gone, _ = left(unseen, text_field="body", id_field="t", on_error=on_error)
+    assert gone == set(SECRET)
+
+
+def test_its_unusable_records_refuse_or_are_left_out_and_counted(tmp_path: Path) -> None:
+    unseen = write_jsonl(tmp_path / "test.jsonl", [{"body": POOL[row]} for row in SECRET])
+    unseen.write_text("{oops}\n" + unseen.read_text())
+    with pytest.raises(tsds.InputError, match=r"test\.jsonl, line 1: malformed JSON"):
+        left(unseen, text_field="body")
+    gone, chosen = left(unseen, text_field="body", on_error="skip")
+    assert gone == set(SECRET)
+    (line,) = [what for what, _ in chosen.warnings if "--exclude" in what]
+    assert "1 records of --exclude were left out as unusable" in line and "test.jsonl, line 1" in line
