@@ -54,7 +54,7 @@ def embed(
         embedder.scratch = Path(scratch)
         counts = {}
         for name, source in {"pool": pool, **tasks}.items():
-            records = Pool.open(source, text=text, on_error=on_error, role=name)
+            records = Pool.open(source, text=text, ids="unread", on_error=on_error, role=name)
             with stages.stage(f"read the {name}") as advance:
                 census = take_census(records, advance=advance, engine=stages.engine)
             corpus = Corpus(records, census)

@@ -163,7 +163,9 @@ def _records(source: Any, role: str, settings: Settings, scratch: Path) -> int:
 
 def _opened(source: Any, role: str, settings: Settings) -> Pool:
     tokens = settings.tokens_field if role == "pool" else None
-    return Pool.open(source, text=settings.text, tokens_field=tokens, on_error=settings.on_error, role=role)
+    return Pool.open(
+        source, text=settings.text, ids="unread", tokens_field=tokens, on_error=settings.on_error, role=role
+    )
 
 
 def _look(source: Any, role: str, settings: Settings, seen: Glimpse | None) -> Looked:

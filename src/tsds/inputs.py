@@ -245,13 +245,14 @@ def _given_name(settings: Settings) -> str:
 
 
 def _open(source: Any, role: str, settings: Settings, *, tuned: bool = True) -> Pool:
-    """Records; ids, groups and token counts are the pool's alone."""
+    """Records; groups, token counts and ids that must differ are the pool's alone: a target's ids are but shown."""
     return Pool.open(
         source,
         text=settings.text,
         id_field=settings.id_field if tuned else None,
         group_field=settings.group_field if tuned else None,
         tokens_field=settings.tokens_field if tuned else None,
+        ids="unique" if tuned else "shown",
         on_error=settings.on_error,
         role=role,
     )

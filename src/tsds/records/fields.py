@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeGuard
 
 from tsds.errors import InputError
 from tsds.records.blocks import Record
 from tsds.records.text import FOUND, TextSpec, absent, lookup, missing, top_level
 
-#: What becomes of ids: read and checked, or left alone.
-Ids = Literal["unique", "unread"]
+#: What becomes of ids: read and checked, shown as they are, or left alone.
+Ids = Literal["unique", "shown", "unread"]
 _GROUPS = ("source", "dataset", "subset")
 _BYTES_PER_TOKEN = 4
 
@@ -34,7 +34,8 @@ class Fields:
       id_field: its id; a field named `id` where there is one, if not given.
       group_field: its group; `source`, `dataset` or `subset` where there is one, if not given.
       tokens_field: its length in tokens; the bytes of its text over four, rounded up, if not given.
-      ids: "unique" if each must be another; "unread" where none is needed.
+      ids: "unique" if each must be another; "shown" where they are but for a reader, and repeated or odd ones will do;
+        "unread" where none is needed.
     """
 
     text: TextSpec = FOUND
@@ -73,6 +74,9 @@ class Fields:
     def _id(self, record: dict[str, object]) -> str | int | None:
         if self.ids == "unread":
             return None
+        if self.ids == "shown":
+            value = record.get(self.id_field or "id")
+            return value if _is_id(value) else None
         if self.id_field is None:
             value, name = record.get("id"), "id"
             if value is None:
@@ -81,7 +85,7 @@ class Fields:
             value, name = lookup(record, self.id_field), self.id_field
             if absent(value):
                 raise missing(record, name, "choose another with --id-field")
-        if isinstance(value, (str, int)) and not isinstance(value, bool):
+        if _is_id(value):
             return value
         kind = "null" if value is None else type(value).__name__
         raise InputError(
@@ -103,6 +107,10 @@ class Fields:
         raise InputError(
             f"the group in field {self.group_field!r} is a {kind}", remedy="a group is text or a whole number"
         )
+
+
+def _is_id(value: object) -> TypeGuard[str | int]:
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
 
 
 def _tokens(record: dict[str, object], name: str) -> int:

@@ -232,6 +232,8 @@ class Pool:
         self.close()
 
     def _watch_ids(self, chosen: list[Candidate], hashes: IdHashes, whole: bool) -> None:
+        if self._fields.ids != "unique":
+            return
         if hashes.add(one.id for one in chosen if one.id is not None) and whole:
             self._refuse_repeats(hashes)
 
