@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tsds.arrays import Array
 from tsds.budget import Size
+from tsds.errors import BudgetError
 from tsds.methods import Answer
 from tsds.sampling import Counts, Sampling, inclusion_probabilities, systematic, within_tokens
 from tsds.shares import Massed, choose
@@ -42,10 +43,15 @@ def draw(
     Args:
       tokens: [q], of the candidates with mass.
       mu: [m], the targets' masses.
+
+    Raises:
+      BudgetError: if no candidate with mass is so short.
     """
     p = answer.probability
     rng = np.random.default_rng([seed, 1])
     in_tokens = budget.kind == "tokens"
+    if in_tokens:
+        check_holds_one(budget, tokens, " that serve the targets")
     if in_tokens and sampling == "systematic":
         order = np.lexsort((answer.rows, answer.distance, answer.target))
         pi = inclusion_probabilities(p, budget.amount, tokens.astype(np.float64))
@@ -64,3 +70,13 @@ def draw(
         counts = within_tokens(counts, p, tokens, int(budget.amount))
         return Drawn(counts, pi, bool(tokens.sum() < budget.amount), sampling)
     return Drawn(counts, pi, bool(counts.sum() < size), sampling)
+
+
+def check_holds_one(budget: Size, tokens: NDArray[np.int64], which: str = "") -> None:
+    """Raise BudgetError if a size in tokens is less than any of these records."""
+    shortest = int(tokens.min())
+    if budget.amount < shortest:
+        raise BudgetError(
+            f"{budget.asked} holds no record: the shortest of the {len(tokens):,}{which} has {shortest:,} tokens",
+            remedy=f"{shortest}-tokens at least",
+        )

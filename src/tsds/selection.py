@@ -18,7 +18,7 @@ from tsds.arrays import Array, Rows
 from tsds.bandwidth import Bandwidth, from_candidates
 from tsds.budget import Size
 from tsds.checkpoint import Checkpoint
-from tsds.drawing import Drawn, draw
+from tsds.drawing import Drawn, check_holds_one, draw
 from tsds.errors import BudgetError, InputError
 from tsds.inputs import Inputs, prepare
 from tsds.methods import Answer, Method, Problem, method_named
@@ -153,7 +153,7 @@ def examples_wanted(budget: Size, inputs: Inputs) -> int:
     """How many examples to draw; for a size in tokens, about how many.
 
     Raises:
-      BudgetError: if that is more than there are.
+      BudgetError: if that is more than there are, or no record is so short.
     """
     census = inputs.candidates.census
     if budget.kind == "tokens":
@@ -162,6 +162,7 @@ def examples_wanted(budget: Size, inputs: Inputs) -> int:
             raise BudgetError(
                 f"{budget.asked} is more than the pool's {total:,} tokens", remedy=f"{total}-tokens at most"
             )
+        check_holds_one(budget, census.tokens)
         return max(1, round(budget.amount / (total / len(census))))
     size = budget.examples(census.used)
     if size > len(census):

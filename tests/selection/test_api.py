@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,18 @@ def test_a_budget_in_tokens_is_filled_and_never_exceeded(sampling: str) -> None:
     chosen = tsds.select(pool, TARGET, size="1k-tokens", tokens_field="n", sampling=sampling)  # type: ignore[arg-type]
     total = sum(pool[i]["n"] for i in chosen.indices)  # type: ignore[misc]
     assert 950 < total <= 1000
+
+
+@pytest.mark.parametrize("sampling", [None, "systematic", "top"])
+def test_a_budget_below_every_record_is_refused_by_the_shortest(sampling: Any) -> None:
+    pool = [{"text": t, "n": 7 if i == 299 else 9 + i % 5} for i, t in enumerate(POOL)]
+    options: Any = {"tokens_field": "n", "sampling": sampling}
+    with pytest.raises(tsds.BudgetError, match=r"6-tokens holds no record: the shortest of the 300 has 7 tokens"):
+        tsds.select(pool, TARGET, size="6-tokens", **options)
+    assert tsds.select(pool, [POOL[299]], size="7-tokens", neighbors=1, **options).indices.tolist() == [299]
+    # Here the short one is in the pool and serves no target.
+    with pytest.raises(tsds.BudgetError, match=r"the shortest of the \d+ that serve the targets has 9 tokens"):
+        tsds.select(pool, [POOL[0], POOL[5]], size="8-tokens", neighbors=2, **options)
 
 
 def test_exact_copies_are_one_candidate_with_their_multiplicity() -> None:
