@@ -12,7 +12,7 @@ import typer
 
 from tsds import options as opt
 from tsds.arguments import command_line, paths_of, settings_of, spread, tasks_of
-from tsds.errors import TsdsError
+from tsds.errors import TsdsError, check_utf8
 from tsds.evaluate.command import evaluate_app
 from tsds.interrupts import Interrupted
 from tsds.screen import Screen
@@ -277,6 +277,8 @@ def main() -> NoReturn:
     arguments = spread(sys.argv[1:])
     debug = "--debug" in arguments
     try:
+        for argument in arguments:
+            check_utf8(argument)
         app(arguments, standalone_mode=True)
     except TsdsError as error:
         if debug and not isinstance(error, Interrupted):

@@ -63,3 +63,12 @@ class MissingExtra(InputError):
 
 class RunError(TsdsError):
     """The run failed for a reason that is not the input's (exit code 1)."""
+
+
+def check_utf8(name: str) -> None:
+    """Raise InputError at a name of a file, or an argument, that run.json and the page could not hold: not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        seen = name.encode("utf-8", "backslashreplace").decode()
+        raise InputError("the name is not UTF-8", path=seen, remedy="rename it") from None

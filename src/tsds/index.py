@@ -202,7 +202,7 @@ def _build(wanted: Index, vectors: Vectors, memory: int | None, seed: int, advan
     if kind == "hnsw":
         made.hnsw.efConstruction = _BUILD_WIDTH
     else:
-        made.cp.seed = seed + 1
+        made.cp.seed = (seed + 1) % 2**31  # faiss has an int for it
     rng = np.random.default_rng(seed)
     some = np.sort(rng.choice(n, min(n, max(20_000, _TRAINED * lists)), replace=False))
     made.train(np.ascontiguousarray(unit_rows(vectors.take(some), metric), dtype=np.float32))

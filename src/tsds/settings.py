@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from tsds.budget import Size
 from tsds.embeddings.transforms import Transform
 from tsds.engines.choice import check_engine
@@ -27,6 +29,8 @@ _CHOICES = {
     "target_weights": ("uniform", "density"),
     "search": ("exact", "ivf", "hnsw", "auto"),
 }
+#: A seed is below this: generators and JSON hold signed numbers of 64 bits.
+MOST_SEEDS = 2**63
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Settings:
         self._in_range(
             "bandwidth", h == "auto" or (isinstance(h, (int, float)) and 0 <= h < math.inf), "auto, or 0 and up"
         )
-        self._in_range("seed", self.seed >= 0, "a whole number, 0 and up")
+        object.__setattr__(self, "seed", check_seed(self.seed))
         if self.budget.kind == "tokens" and self.sampling == "multinomial":
             raise InputError(
                 "multinomial sampling and a size in tokens exclude each other", remedy="--sampling systematic"
@@ -149,6 +153,13 @@ def check_choice(name: str, value: object) -> None:
             f"unknown {name} {value!r}",
             remedy=nearest_name(str(value), [one for one in _CHOICES[name] if one]),
         )
+
+
+def check_seed(seed: object) -> int:
+    """The seed as an int; raises InputError unless it is a whole number that all who draw, and run.json, can hold."""
+    if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and 0 <= seed < MOST_SEEDS:
+        return int(seed)
+    raise InputError(f"--seed is {seed!r}", remedy="a whole number from 0 to 2^63 - 1 is wanted")
 
 
 _DEFAULTS = {one.name: one.default for one in fields(Settings)}

@@ -41,9 +41,10 @@ def embed(
     from tsds.embedding import embed as embed_records
     from tsds.engines import engine_named, running
     from tsds.records import TextSpec
-    from tsds.settings import check_choice
+    from tsds.settings import check_choice, check_seed
 
     check_choice("store_precision", precision)
+    check_seed(seed)
     found = engine_named(engine, workers, gpus=device.startswith("cuda"))
     going_on = if_interrupted("the same command goes on with the vectors that are kept")
     with going_on, running(found), screen.progress() as listener:

@@ -73,6 +73,12 @@ class _Trap:
         return (open, (self.path, "w"))
 
 
+def _odd(folder: Path) -> Path:
+    """A folder of a good name that has one in it of a name that is not UTF-8."""
+    (folder / "fine" / "\udcff").mkdir(parents=True)
+    return folder / "fine" / "\udcff"
+
+
 def _truncated(folder: Path) -> Path:
     packed = gzip.compress(b"".join(json.dumps({"text": t}).encode() + b"\n" for t in texts(2000)))
     return _raw(folder, "cut.jsonl.gz", packed[: len(packed) // 2])
@@ -141,6 +147,10 @@ CASES: dict[str, tuple[Case, str]] = {
     ),
     "a file as the folder": (lambda d: [*_args(d), "--out", _raw(d, "file", b"x")], r"file: is a file, not a folder"),
     "tv has no neighbours": (lambda d: _args(d, "--method", "tv", "--neighbors", 3), r"tv has no neighbours"),
+    "a seed beyond 64 bits": (lambda d: _args(d, "--seed", 2**63), r"--seed is 9223372036854775808 \(a whole number from 0 to"),
+    "a negative seed": (lambda d: _args(d, "--seed", -1), r"--seed is -1"),
+    "a name that is not UTF-8": (lambda d: _args(d, pool=_pool(d).rename(d / "p\udcff.jsonl")), r"p\\udcff\.jsonl: the name is not UTF-8"),
+    "such a name in a folder": (lambda d: _args(d, pool=_pool(_odd(d)).parents[1]), r"\\udcff/pool\.jsonl: the name is not UTF-8"),
     "missing option": (lambda d: ["--pool", _pool(d)], r"Missing option"),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,19 @@ def test_seeds() -> None:
     first, again, other = (tsds.select(POOL, TARGET, size=10, neighbors=20, seed=seed) for seed in (3, 3, 4))
     assert first.indices.tobytes() == again.indices.tobytes()
     assert first.indices.tobytes() != other.indices.tobytes()
+
+
+@pytest.mark.parametrize("seed", [2**63 - 1, np.int64(2**40)])
+def test_the_largest_seeds_run_to_the_end(seed: Any, tmp_path: Path) -> None:
+    chosen = tsds.select(POOL, TARGET, size=10, seed=seed, search="ivf", index=tmp_path / "index")
+    chosen.save(tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "run.json").read_bytes())["seed"] == seed
+
+
+@pytest.mark.parametrize("seed", [2**63, 2**70, -1, None, 1.0, "1", True])
+def test_a_seed_is_a_whole_number_of_64_bits(seed: Any) -> None:
+    with pytest.raises(tsds.InputError, match=r"--seed is .* \(a whole number from 0 to 2\^63 - 1 is wanted\)"):
+        tsds.select(POOL, TARGET, size=10, seed=seed)
 
 
 def test_nothing_of_the_run_is_left_in_the_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -68,8 +68,9 @@ class Cells:
         shift = mean @ basis
         prefix = np.asarray(sample @ basis - shift, dtype=np.float32)
         cells = int(np.clip(len(pool) // 256, 1, CELLS))
+        start = (seed + 1) % 2**31  # faiss has an int for it
         kmeans = faiss.Kmeans(
-            prefix.shape[1], cells, niter=6, seed=seed + 1, max_points_per_centroid=64, min_points_per_centroid=1
+            prefix.shape[1], cells, niter=6, seed=start, max_points_per_centroid=64, min_points_per_centroid=1
         )
         kmeans.train(prefix)
         centroids = np.unique(np.asarray(kmeans.centroids, dtype=np.float32), axis=0)

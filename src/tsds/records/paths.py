@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from tsds.errors import InputError
+from tsds.errors import InputError, check_utf8
 from tsds.records.formats import format_of, known_suffixes
 from tsds.records.remote import RemoteFile, is_remote, remote_files
 
@@ -30,6 +30,8 @@ def files_of(paths: list[str], local: Callable[[RemoteFile], Path] = RemoteFile.
             files += _expanded(given, local)
         except OSError as error:
             raise InputError(f"can't be read: {error.strerror or error}", path=given) from error
+    for file in files:
+        check_utf8(str(file))
     return files
 
 

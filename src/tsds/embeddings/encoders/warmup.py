@@ -94,7 +94,7 @@ def warm_up(
         order = np.random.default_rng([seed, epoch]).permutation(len(sample))
         rates, losses = [], []
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(seed * 1000 + epoch)
+            torch.manual_seed((seed * 1000 + epoch) % 2**63)  # torch knows no larger one
             model.model.train()
             for k in range(per_epoch):
                 picks = order[k * training.batch : (k + 1) * training.batch]
