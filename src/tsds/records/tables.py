@@ -36,7 +36,7 @@ class TableRows:
                 return [{} for _ in range(len(self) if picks is None else len(picks))]
         try:
             records: list[Parsed] = table.to_pylist()
-        except UnicodeDecodeError:
+        except (ValueError, OverflowError):  # not UTF-8, or a date that Python has not; of which row is seen one by one
             chosen = range(len(self)) if picks is None else picks
             records = [self._decoded(table.slice(k, 1), i) for k, i in enumerate(chosen)]
         return records
@@ -49,10 +49,33 @@ class TableRows:
 
     def _decoded(self, one: Any, i: int) -> Parsed:
         try:
-            record: dict[str, Any] = one.to_pylist()[0]
+            record: dict[str, Any] = {name: _value(one.column(name)[0]) for name in one.schema.names}
         except UnicodeDecodeError:
             return self.error(i, "not UTF-8", "write the column as binary, or its text as UTF-8")
         return record
+
+
+def _value(scalar: Any) -> Any:
+    """A value as Python has it; times beyond its calendar, in lists and structs too, as the text that Arrow has."""
+    import pyarrow as pa
+
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, OverflowError):
+        if isinstance(scalar, pa.DictionaryScalar):
+            return _value(scalar.value)
+        if isinstance(scalar, pa.StructScalar):
+            return {field.name: _value(scalar[k]) for k, field in enumerate(scalar.type)}
+        if isinstance(scalar, pa.MapScalar):
+            return [(_value(key), _value(value)) for key, value in (one.values() for one in scalar.values)]
+        if isinstance(scalar, (pa.ListScalar, pa.FixedSizeListScalar)):
+            return [_value(one) for one in scalar.values]
+        try:
+            return scalar.cast(pa.string()).as_py()
+        except pa.ArrowInvalid:  # of a time zone that is nowhere
+            return f"{scalar.value} {scalar.type}"
 
 
 def read_parquet(path: Path, name: str) -> Iterator[Block]:
