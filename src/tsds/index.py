@@ -198,10 +198,11 @@ def _build(wanted: Index, vectors: Vectors, memory: int | None, seed: int, advan
     needed = BASE_BYTES + n * (dim / 4 if kind == "ivf" else dim) + n * links + 2 * _BLOCK_BYTES
     check_allowed(memory, needed, "the index takes about {} GB while it is built")
     lists = int(np.clip(_LISTS * np.sqrt(n), 1, n // _TRAINED + 1)) if kind == "ivf" else 0
-    made: Any = faiss.index_factory(dim, f"IVF{lists},{_coded(dim)}" if kind == "ivf" else f"HNSW{_LINKS}_SQ8")
+    made: Any = faiss.index_factory(dim, f"IVF{lists},{_coded(dim, n)}" if kind == "ivf" else f"HNSW{_LINKS}_SQ8")
     if kind == "hnsw":
         made.hnsw.efConstruction = _BUILD_WIDTH
     else:
+        made.cp.min_points_per_centroid = 1  # or faiss writes to the terminal that a small pool is small
         made.cp.seed = (seed + 1) % 2**31  # faiss has an int for it
     rng = np.random.default_rng(seed)
     some = np.sort(rng.choice(n, min(n, max(20_000, _TRAINED * lists)), replace=False))
@@ -256,9 +257,12 @@ def _read(folder: Path, name: str) -> Index | None:
     return index if index.is_there() else None
 
 
-def _coded(dim: int) -> str:
-    """How an inverted file holds vectors: half a byte for two dimensions, which is scanned ten times as fast as SQ8."""
-    return f"PQ{dim // 2}x4fs" if dim % 2 == 0 else "SQ8"
+def _coded(dim: int, rows: int) -> str:
+    """How an inverted file holds vectors: half a byte for two dimensions, which is scanned ten times as fast as SQ8.
+
+    Half a byte is one of sixteen centroids, and a small pool has too few points to place them.
+    """
+    return f"PQ{dim // 2}x4fs" if dim % 2 == 0 and rows >= 16 * _TRAINED else "SQ8"
 
 
 def _name(vectors: Vectors, metric: Metric, kind: Kind, digest: str) -> str:

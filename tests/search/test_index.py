@@ -222,6 +222,16 @@ def test_the_command_builds_an_index_and_finds_it_again(tmp_path: Path) -> None:
     assert wrong.returncode == 2 and "did you mean ivf" in wrong.stderr
 
 
+@pytest.mark.parametrize("rows", [1, 2, 15, 16, 50, 200, 767, 768])
+@pytest.mark.parametrize("dim", [7, 8])
+def test_small_pools_have_an_index_too_and_nothing_is_said(rows: int, dim: int, tmp_path: Path, capfd: Any) -> None:
+    pool = clustered(rows, dim)
+    search = indexed(pool, pool[:1], tmp_path, "ivf")
+    assert search.fetch(1)[0][0, 0] == nearest(pool, pool[:1], "l2")[0][0, 0]
+    said = capfd.readouterr()
+    assert said.out + said.err == ""
+
+
 def test_auto_takes_an_index_only_where_it_is_there_and_saves_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
