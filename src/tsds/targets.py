@@ -13,6 +13,7 @@ from tsds.arrays import Array
 from tsds.census import Census
 from tsds.errors import InputError
 from tsds.records import Pool
+from tsds.records.text import absent, lookup
 from tsds.settings import Settings
 
 
@@ -55,22 +56,23 @@ def weights_given(task: Pool, census: Census, settings: Settings) -> Array:
     """The weight of each of a task's rows, in any scale: its --weight-field, or ones, [m].
 
     Raises:
-      InputError: if a weight is none, negative or not finite, naming the row.
+      InputError: if a weight is none, negative or not finite, naming its place.
     """
     if settings.weight_field is None:
         return np.ones(len(census))
     weights = np.empty(len(census))
     for i, record in enumerate(task.records(census.rows)):
-        value = record.get(settings.weight_field) if isinstance(record, dict) else None
+        value = lookup(record, settings.weight_field) if isinstance(record, dict) else None
         try:
             weights[i] = float(value)  # type: ignore[arg-type]
         except (TypeError, ValueError):
             weights[i] = np.nan
         if not 0 <= weights[i] < np.inf:
-            raise InputError(
-                f"field {settings.weight_field!r} is {value!r}", path=task.role, row=int(census.rows[i]),
-                remedy="a weight is a number, not negative",
-            )  # fmt: skip
+            what = "is missing" if absent(value) else "is null" if value is None else f"is {value!r}"
+            what = what if isinstance(record, dict) else "is missing: the record is a bare text"
+            raise task.error_at(
+                int(census.rows[i]), f"field {settings.weight_field!r} {what}", "a weight is a number, not negative"
+            )
     return weights
 
 

@@ -109,6 +109,7 @@ CASES: dict[str, tuple[Case, str]] = {
     ),
     "objects are not unpickled": (_objects, r"objects\.npy: holds Python objects"),
     "npy cut short": (lambda d: _args(d, pool=_raw(d, "c.npy", b"\x93NUMPY\x01\x00v"), target=_npy(d, "t.npy", np.ones((1, 6)))), r"c\.npy: is not a whole"),
+    "text as npy": (lambda d: _vectors(d, target=_raw(d, "x.npy", b"1.0 2.0\n")), r"x\.npy: is not a \.npy array"),
     "vectors against texts": (lambda d: _args(d, pool=_npy(d, "v.npy", np.ones((9, 6)))), r"the pool is embeddings and"),
     "larger than the pool": (lambda d: _args(d, size=41), r"size 41 exceeds the 40 records"),
     "size 0": (lambda d: _args(d, size=0), r"the size is 0"),

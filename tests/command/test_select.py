@@ -125,6 +125,26 @@ def test_several_tasks_share_the_size(data: tuple[Path, Path], tmp_path: Path) -
     assert shares["three"] == pytest.approx(0.75, abs=0.1)
 
 
+def test_a_folder_that_hive_named_is_no_task(tmp_path: Path) -> None:
+    (tmp_path / "date=1").mkdir()
+    for name in ("a", "b"):
+        write_jsonl(tmp_path / "date=1" / f"{name}.jsonl", [{"text": text} for text in texts(3, seed=ord(name))])
+    write_jsonl(tmp_path / "one=two.jsonl", [{"text": text} for text in texts(3, seed=1)])
+    write_jsonl(tmp_path / "pool.jsonl", [{"text": text} for text in texts(30)])
+    shared = ("--pool", "pool.jsonl", "--size", 5, "--out", "out", "--overwrite", "--json")
+    for given, tasks, read in (
+        ("date=1/*.jsonl", [], 6),
+        ("date=1", [], 6),
+        ("one=tw?.jsonl", [], 3),
+        ("mine=date=1/*.jsonl", ["mine"], 6),
+        ("mine=one=two.jsonl", ["mine"], 3),
+    ):
+        done = tsds("select", *shared, "--target", given, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        run = json.loads((tmp_path / "out" / "run.json").read_text())
+        assert (run["target"]["tasks"], run["target"]["read"]) == (tasks, read), given
+
+
 def test_the_guard_drops_what_overlaps_with_a_test_set(data: tuple[Path, Path], tmp_path: Path) -> None:
     pool, target = data
     records = [json.loads(line) for line in pool.read_text().splitlines()]

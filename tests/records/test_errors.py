@@ -39,6 +39,12 @@ def read_all(path: object, **options: Any) -> Pool:
         ("p.jsonl", GOOD + b"null\n", ["line 2: the record is null"]),
         ("p.jsonl", GOOD + b"12\n", ["line 2: the record is a number"]),
         ("p.jsonl", GOOD + b'{"body": "x", "n": 1}\n', ["p.jsonl, line 2: no text found", "body, n", "--text-field"]),
+        (
+            "p.jsonl",
+            GOOD + b'{"id": 1, "text": null}\n',
+            ["line 2: no text found; field 'text' is null; the record has id"],
+        ),
+        ("p.jsonl", GOOD + b'{"input": "q", "n": null}\n', ["line 2: no text found; the record has input, n"]),
         ("p.jsonl", GOOD + b'{"text": {}}\n', ["line 2: field 'text' holds dict, not text"]),
         ("p.jsonl", GOOD + b'{"text": "x", "id": [1]}\n', ["line 2: the id in field 'id' is a list", "--id-field"]),
         ("p.jsonl", GOOD + b'{"text": "x", "id": {}}\n', ["line 2: the id in field 'id' is a dict"]),
@@ -119,7 +125,7 @@ def test_parquet_rows_that_are_unusable(tmp_path: Path) -> None:
         read_all(path)
     pool = read_all(path, on_error="skip")
     assert (pool.tally.used, pool.tally.bad, pool.tally.empty) == (2, 2, 1)
-    assert "row 3: no text found; the record has text, other" in pool.tally.problems[1]
+    assert "row 3: no text found; field 'text' is null; the record has text, other" in pool.tally.problems[1]
     with pytest.raises(InputError, match="row 1: not UTF-8"):
         list(pool.records([1]))
 

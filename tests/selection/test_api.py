@@ -129,8 +129,25 @@ def test_tasks_weights_and_weighted_targets() -> None:
     weighted = [{"text": TARGET[0], "w": 9.0}, {"text": other[0], "w": 1}]
     chosen = tsds.select(POOL, weighted, size=10, weight_field="w")
     np.testing.assert_allclose(chosen.inputs.targets.mu, [0.9, 0.1])
-    with pytest.raises(tsds.InputError, match="field 'w' is 'x'"):
-        tsds.select(POOL, [{"text": "a", "w": "x"}], size=1, weight_field="w")
+    nested = [{"text": one["text"], "m": {"w": one["w"]}} for one in weighted]
+    chosen = tsds.select(POOL, nested, size=10, weight_field="m.w")
+    np.testing.assert_allclose(chosen.inputs.targets.mu, [0.9, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ({"m": {"w": None}}, "is null"),
+        ({"m": {}}, "is missing"),
+        ({"m": {"w": "x"}}, "is 'x'"),
+        ({"m": {"w": -1}}, "is -1"),
+    ],
+)
+def test_a_weight_that_is_none_is_named_with_its_place(record: dict[str, Any], said: str, tmp_path: Path) -> None:
+    first = write_jsonl(tmp_path / "a.jsonl", [{"text": TARGET[0], "m": {"w": 2}}])
+    second = write_jsonl(tmp_path / "b.jsonl", [{"text": TARGET[1], "m": {"w": "2.5"}}, {"text": TARGET[2], **record}])
+    with pytest.raises(tsds.InputError, match=rf"b\.jsonl, line 2: field 'm\.w' {said} \(a weight is a number"):
+        tsds.select(POOL, [first, second], size=1, weight_field="m.w")
 
 
 def test_every_method_and_metric_runs_and_is_a_distribution() -> None:

@@ -41,6 +41,10 @@ class NpyShard:
             raise InputError("no such file", path=path) from None
         except (ValueError, OSError, EOFError) as error:
             why = str(error)
+            if path.is_file() and not _is_npy(path):
+                raise InputError(
+                    "is not a .npy array", path=path, remedy="np.save one 2-d float array a file"
+                ) from None
             if "pickle" in why.lower() or "Python objects" in why:
                 raise InputError(
                     "holds Python objects, which are never loaded", path=path, remedy="save a plain float array"
@@ -291,6 +295,12 @@ def open_matrix(path: Path, groups: RowGroups) -> MatrixShard:
         return bergson_store(path) if (path / "gradients.bin").is_file() else NpyShard.open(trak_file(path))
     column = column_of(path)
     return NpyShard.open(path) if column is None else ColumnShard.open(*column, groups)
+
+
+def _is_npy(path: Path) -> bool:
+    """Whether it begins as such files do, as far as it goes; NumPy takes anything else for pickled objects."""
+    with path.open("rb") as file:
+        return np.lib.format.MAGIC_PREFIX.startswith(file.read(len(np.lib.format.MAGIC_PREFIX)))
 
 
 def _check_matrix(shape: tuple[int, ...], dtype: np.dtype[Any], path: str | Path) -> None:

@@ -14,7 +14,6 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tsds.arrays import Rows
 from tsds.errors import InputError
 from tsds.records.batches import Tally, TextBatch, text_batch
 from tsds.records.blocks import Picked, Record
@@ -22,7 +21,7 @@ from tsds.records.duplicates import IdHashes, id_hash
 from tsds.records.fields import Candidate, Fields, Ids
 from tsds.records.files import atomic_file
 from tsds.records.formats import writable
-from tsds.records.reading import Each, Reader
+from tsds.records.reading import Each, Reader, ascending
 from tsds.records.shards import Shard, own_format
 from tsds.records.sources import Sources, shards_of
 from tsds.records.text import FOUND, TextSpec
@@ -142,11 +141,16 @@ class Pool:
 
     def records(self, rows: ArrayLike) -> Iterator[Record]:
         """The parsed records at these positions (ascending; a repeated position gives its record again)."""
-        for block, picks in self._reader.picked(_ascending(rows)):
+        for block, picks in self._reader.picked(ascending(rows)):
             for record in block.parse(picks):
                 if isinstance(record, InputError):
                     raise record
                 yield record
+
+    def error_at(self, row: int, problem: str, remedy: str | None = None) -> InputError:
+        """An error of the record at this position, which names its file and line."""
+        block, (i,) = next(self._reader.picked(ascending([row])))
+        return block.error(i, problem, remedy)
 
     def texts_at(self, rows: ArrayLike) -> list[str]:
         """The texts of the records at these positions, ascending."""
@@ -158,7 +162,7 @@ class Pool:
 
     def candidates(self, rows: ArrayLike) -> Iterator[list[Candidate]]:
         """The same in batches, as they are read."""
-        for block, picks in self._reader.picked(_ascending(rows)):
+        for block, picks in self._reader.picked(ascending(rows)):
             found = []
             for i, record in zip(picks, block.parse(picks, self._fields.columns), strict=True):
                 if isinstance(record, InputError):
@@ -202,7 +206,7 @@ class Pool:
         Returns:
           The path of the file.
         """
-        chosen = _ascending(rows)
+        chosen = ascending(rows)
         if counts is not None:
             times = np.asarray(counts)
             if times.shape != chosen.shape or (times < 1).any():
@@ -285,15 +289,6 @@ class Part:
     def open(self) -> Pool:
         """A pool of this file alone: its rows count from the start of the file."""
         return Pool([self.shard], self.fields, skip=self.skip, role=self.role)
-
-
-def _ascending(rows: ArrayLike) -> Rows:
-    array = np.asarray(rows)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise ValueError(f"rows must be a list of whole numbers, not {array.dtype} of shape {array.shape}")
-    if array.size and (array[0] < 0 or (np.diff(array) < 0).any()):
-        raise ValueError("rows must ascend and not be negative")
-    return array.astype(np.int64)
 
 
 def _unlink(paths: list[Path]) -> None:

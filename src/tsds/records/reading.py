@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tsds.arrays import Rows
 from tsds.errors import InputError
@@ -124,6 +125,16 @@ class Reader:
     def _read_through(self, shard: int, end: int) -> None:
         if shard == len(self.ends):
             self.ends.append(end)
+
+
+def ascending(rows: ArrayLike) -> Rows:
+    """Positions as an array, [n]; raises ValueError unless they ascend, none negative."""
+    array = np.asarray(rows)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise ValueError(f"rows must be a list of whole numbers, not {array.dtype} of shape {array.shape}")
+    if array.size and (array[0] < 0 or (np.diff(array) < 0).any()):
+        raise ValueError("rows must ascend and not be negative")
+    return array.astype(np.int64)
 
 
 def _chosen_of(context: tuple[Fields, str], item: tuple[Shard, Rows]) -> list[tuple[Block, list[int]]]:

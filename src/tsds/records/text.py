@@ -146,7 +146,9 @@ def _found(record: dict[str, Any]) -> str:
             there = [name for name in more if record.get(name) is not None]
             parts |= {name: _rendered(record[name], name, numbers=True) for name in there}
             return _exchange(parts)
-    raise InputError(f"no text found; the record has {_fields(record)}", remedy=_REMEDY)
+    null = next((name for needed, _ in LAYOUTS for name in needed if record.get(name, "") is None), None)
+    why = "" if null is None else f"field {null!r} is null; "
+    raise InputError(f"no text found; {why}the record has {_fields(record)}", remedy=_REMEDY)
 
 
 def _exchange(parts: dict[str, str]) -> str:
