@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tsds.records import Texts, arrow_table, is_frame
 from tsds.sampling import Sampling
 from tsds.selection import Selection, run
 from tsds.settings import Settings
@@ -57,8 +58,8 @@ def select(
     """Select from a pool the records that serve a target.
 
     Args:
-      pool: path or paths (jsonl, parquet, csv, txt, npy, ..., folders, globs), a list of str or dict, a
-        `datasets.Dataset`, or an (n, d) array of embeddings.
+      pool: path or paths (jsonl, parquet, csv, txt, npy, ..., folders, globs), a list of str or dict, a data
+        frame, a `datasets.Dataset`, or an (n, d) array of embeddings.
       target: examples of the task, in any of these forms; several tasks as a dict of name to examples.
       size: examples (1000), a share of the pool ("1%" or 0.01), or tokens ("200k-tokens").
       method: "auto", or one of those that `tsds methods` lists.
@@ -139,7 +140,7 @@ def select(
         tokens_field=tokens_field,
         weight_field=weight_field,
         target_weights=target_weights,
-        task_weights=dict(task_weights or {}),
+        task_weights={} if task_weights is None else task_weights,  # type: ignore[arg-type]  # made a dict there
         exclude=exclude,
         embeddings=embeddings,
         target_embeddings=target_embeddings,
@@ -149,9 +150,22 @@ def select(
 
 
 def _array(source: Any) -> Any:
-    """Tensors and the like as arrays; a list of lists of numbers too."""
-    if hasattr(source, "__array__") and not isinstance(source, np.ndarray):
-        return np.asarray(source)
+    """Tensors and the like as arrays, a list of lists of numbers too; texts and data frames as records.
+
+    A data frame of nothing but numbers is an array.
+    """
+    if is_frame(source):
+        table = arrow_table(source, "the data frame")
+        return np.asarray(source) if all(map(_is_numeric, table.schema.types)) else table
+    if hasattr(source, "__array__"):
+        array = source if isinstance(source, np.ndarray) else np.asarray(source)
+        return Texts(array.tolist()) if array.ndim == 1 and array.dtype.kind in "OUT" else array
     if isinstance(source, Sequence) and len(source) and isinstance(source[0], (list, tuple)):
         return np.asarray(source, dtype=np.float64)
     return source
+
+
+def _is_numeric(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))

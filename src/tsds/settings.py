@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -29,6 +29,10 @@ _CHOICES = {
     "target_weights": ("uniform", "density"),
     "search": ("exact", "ivf", "hnsw", "auto"),
 }
+#: Settings that may be numbers of NumPy.
+_NUMBERS = (
+    "size", "alpha", "scale", "neighbors", "effective_size", "capacity", "bandwidth", "workers", "memory", "seed",
+)  # fmt: skip
 #: A seed is below this: generators and JSON hold signed numbers of 64 bits.
 MOST_SEEDS = 2**63
 
@@ -77,11 +81,18 @@ class Settings:
     target_embeddings: Any = None
 
     def __post_init__(self) -> None:
+        for name in _NUMBERS:
+            object.__setattr__(self, name, plain_number(getattr(self, name)))
+        if not isinstance(self.task_weights, Mapping):
+            raise InputError(f"the weights of the tasks are {self.task_weights!r}", remedy="a dict of name to number")
+        weights = {name: plain_number(weight) for name, weight in self.task_weights.items()}
+        object.__setattr__(self, "task_weights", weights)
         Size.parse(self.size)
         Transform.parse(self.transform)
         check_engine(self.engine)
         bytes_of(self.memory)
-        self._in_range("workers", self.workers is None or self.workers >= 1, "a whole number, 1 and up")
+        whole = isinstance(self.workers, int) and not isinstance(self.workers, bool)
+        self._in_range("workers", self.workers is None or (whole and self.workers >= 1), "a whole number, 1 and up")
         for name in _CHOICES:
             check_choice(name, getattr(self, name))
         asked = [name for name in ("alpha", "neighbors", "effective_size") if getattr(self, name) is not None]
@@ -93,22 +104,22 @@ class Settings:
         if self.method == "auto" and (asked or self.capacity is not None):
             # A strength is the paper's, a capacity the balanced plan's: with one given nothing is left to choose.
             object.__setattr__(self, "method", "kde" if asked else "balanced")
-        self._in_range("alpha", 0 <= (self.alpha or 0) <= 1, "a number from 0 (diverse) to 1 (aligned)")
+        alpha = self.alpha
+        fine = alpha is None or (_is_number(alpha) and 0 <= alpha <= 1)
+        self._in_range("alpha", fine, "a number from 0 (diverse) to 1 (aligned)")
         for name in ("scale", "neighbors", "effective_size", "capacity"):
             value = getattr(self, name)
-            self._in_range(name, value is None or 0 < value < math.inf, "a positive number")
+            self._in_range(name, value is None or (_is_number(value) and 0 < value < math.inf), "a positive number")
         h = self.bandwidth
-        self._in_range(
-            "bandwidth", h == "auto" or (isinstance(h, (int, float)) and 0 <= h < math.inf), "auto, or 0 and up"
-        )
-        object.__setattr__(self, "seed", check_seed(self.seed))
+        self._in_range("bandwidth", h == "auto" or (_is_number(h) and 0 <= h < math.inf), "auto, or 0 and up")
+        check_seed(self.seed)
         if self.budget.kind == "tokens" and self.sampling == "multinomial":
             raise InputError(
                 "multinomial sampling and a size in tokens exclude each other", remedy="--sampling systematic"
             )
         for name, weight in self.task_weights.items():
-            if not 0 <= weight < math.inf:
-                raise InputError(f"the weight of task {name!r} is {weight}", remedy="weights are not negative")
+            if not (_is_number(weight) and 0 <= weight < math.inf):
+                raise InputError(f"the weight of task {name!r} is {weight!r}", remedy="a number, not negative")
         if (self.embeddings is None) != (self.target_embeddings is None):
             raise InputError("embeddings are given for one of pool and target only", remedy="give both")
 
@@ -128,7 +139,7 @@ class Settings:
     def _in_range(self, name: str, fine: bool, wanted: str) -> None:
         if not fine:
             flag = "--" + name.replace("_", "-")
-            raise InputError(f"{flag} is {getattr(self, name)}", remedy=f"{wanted} is wanted")
+            raise InputError(f"{flag} is {getattr(self, name)!r}", remedy=f"{wanted} is wanted")
 
     @property
     def budget(self) -> Size:
@@ -146,6 +157,17 @@ class Settings:
         return TextSpec(self.text_field, self.template)
 
 
+def plain_number(value: Any) -> Any:
+    """A NumPy number as Python's, one of 32 bits by the digits that it shows: 0.1; anything else as it is."""
+    if isinstance(value, np.floating):
+        return float(str(value))
+    return value.item() if isinstance(value, (np.integer, np.bool_)) else value
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def check_choice(name: str, value: object) -> None:
     """Raise InputError if a setting that has few values has another."""
     if value not in _CHOICES[name]:
@@ -155,10 +177,10 @@ def check_choice(name: str, value: object) -> None:
         )
 
 
-def check_seed(seed: object) -> int:
-    """The seed as an int; raises InputError unless it is a whole number that all who draw, and run.json, can hold."""
-    if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and 0 <= seed < MOST_SEEDS:
-        return int(seed)
+def check_seed(seed: object) -> None:
+    """Raise InputError unless it is a whole number that all who draw, and run.json, can hold."""
+    if isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < MOST_SEEDS:
+        return
     raise InputError(f"--seed is {seed!r}", remedy="a whole number from 0 to 2^63 - 1 is wanted")
 
 

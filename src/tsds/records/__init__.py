@@ -8,12 +8,13 @@ from tsds.records.duplicates import IdHashes, repeated
 from tsds.records.files import atomic_file, user_cache
 from tsds.records.formats import FORMATS, Format, writable
 from tsds.records.glimpse import Glimpse, glimpse
+from tsds.records.objects import Texts, arrow_table, is_frame
 from tsds.records.paths import STORE_MARK, is_store
 from tsds.records.pool import Part, Pool
 from tsds.records.reading import Shorter
 from tsds.records.remote import Elsewhere, is_remote
 from tsds.records.shards import Shard
-from tsds.records.sources import Sources, Texts, array_files, file_facts, is_vectors, not_here, repeatable
+from tsds.records.sources import Sources, array_files, file_facts, is_vectors, not_here, repeatable
 from tsds.records.text import FOUND, TextSpec
 
 __all__ = [
@@ -37,10 +38,12 @@ __all__ = [
     "Texts",
     "Turn",
     "array_files",
+    "arrow_table",
     "atomic_file",
     "count_records",
     "file_facts",
     "glimpse",
+    "is_frame",
     "is_remote",
     "is_store",
     "is_vectors",

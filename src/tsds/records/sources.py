@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,36 +15,31 @@ from typing import Any
 import numpy as np
 
 from tsds.errors import InputError
-from tsds.records.blocks import Block, Objects
 from tsds.records.formats import FORMATS, Format, format_of, known_suffixes
+from tsds.records.objects import Texts, in_memory, is_dataset, is_frame, no_schema
 from tsds.records.paths import STDIN, files_of, is_array, looks_like_path
 from tsds.records.remote import RemoteFile, is_remote, remote_files, shown
 from tsds.records.shards import Shard
-from tsds.records.tables import read_dataset
 
-#: What users may give: a path, paths, texts, records, a `datasets.Dataset` or several.
+#: What users may give: a path, paths, texts, records, a data frame, a `datasets.Dataset` or several.
 Sources = Any
 _STDIN_NAME = "standard input"
-_OBJECTS_BLOCK = 4096
-
-
-class Texts(list[str]):
-    """Texts, whatever they look like: a list of str that is never taken for one of paths."""
 
 
 def shards_of(sources: Sources, role: str) -> list[Shard]:
     """The shards of a pool, in the order given; every file is known to exist and to be of a known format.
 
-    A str or Path alone is a path. In a list, a Path is always a path, "-" (standard input) or a glob, and a dict is a
-    record. A list of str is a list of paths if each element names a file, a folder or a glob's match, or has no white
-    space and ends in a known suffix; otherwise, and where it is a `Texts`, it is a list of texts.
+    A str or Path alone is a path; a data frame (pandas, polars, pyarrow) has a record a row. In a list, a Path is
+    always a path, "-" (standard input) or a glob, and a dict is a record. A list of str is a list of paths if each
+    element names a file, a folder or a glob's match, or has no white space and ends in a known suffix; otherwise, and
+    where it is a `Texts`, it is a list of texts.
 
     Raises:
       InputError: if a file is missing, of unknown format or given twice, or the objects are no records.
     """
     paths = _as_paths(sources, role)
     if paths is None:
-        return _in_memory(sources, role)
+        return in_memory(sources, role)
     if not paths:
         raise InputError(f"no {role} is given", remedy="name a file, a folder or a glob")
     files = files_of(paths)
@@ -118,12 +113,13 @@ def _as_paths(sources: Sources, role: str) -> list[str] | None:
     """The paths given, or None for objects in memory."""
     if isinstance(sources, (str, os.PathLike)):
         return [os.fspath(sources)]
-    if isinstance(sources, Texts) or _is_dataset(sources):
+    if isinstance(sources, Texts) or is_dataset(sources) or is_frame(sources):
         return None
     if not isinstance(sources, (list, tuple)):
         kind = f"{type(sources).__module__}.{type(sources).__qualname__}".removeprefix("builtins.")
         remedy = (
-            "give a path, a list of paths, texts or dicts, or a datasets.Dataset; list(...) holds a generator's records"
+            "give a path, a list of paths, texts or dicts, a data frame, or a datasets.Dataset; "
+            "list(...) holds a generator's records"
         )
         raise InputError(f"the {role} can't be read from a {kind}", remedy=remedy)
     are_paths = [isinstance(one, os.PathLike) for one in sources]
@@ -156,7 +152,7 @@ def _formats(files: list[Path], role: str) -> list[Format | None]:
 
 
 def _file_shard(entry: Format, path: Path, name: str, temporary: bool = False) -> Shard:
-    schema = partial(entry.schema, path, name) if entry.schema else _no_schema
+    schema = partial(entry.schema, path, name) if entry.schema else no_schema
     return Shard(name, path, entry.name, partial(entry.read, path, name), entry.written_as, schema, temporary)
 
 
@@ -173,42 +169,3 @@ def _standard_input() -> Shard:
         path.unlink()
         raise
     return _file_shard(FORMATS["jsonl" if head.startswith(b"{") else "txt"], path, _STDIN_NAME, temporary=True)
-
-
-def _in_memory(sources: Sources, role: str) -> list[Shard]:
-    given = [sources] if _is_dataset(sources) else list(sources)
-    if given and all(_is_dataset(one) for one in given):
-        names = [f"{role} dataset"] if len(given) == 1 else [f"{role} dataset {k}" for k in range(len(given))]
-        return [_dataset_shard(one, name) for one, name in zip(given, names, strict=True)]
-    for row, record in enumerate(given):
-        if not isinstance(record, (dict, str)):
-            kind = type(record).__name__
-            raise InputError(f"the record is a {kind}", path=role, row=row, remedy="a record is a dict or a text")
-    return [Shard(role, None, "list", partial(_objects, given, role), "jsonl", _no_schema)]
-
-
-def _objects(records: list[object], name: str) -> Iterator[Block]:
-    for first in range(0, len(records), _OBJECTS_BLOCK):
-        yield Objects(name, records[first : first + _OBJECTS_BLOCK], range(first, first + _OBJECTS_BLOCK))
-
-
-def _dataset_shard(dataset: Any, name: str) -> Shard:
-    return Shard(
-        name, None, "dataset", partial(read_dataset, dataset, name), "parquet", lambda: dataset.features.arrow_schema
-    )
-
-
-def _is_dataset(source: object) -> bool:
-    """Whether this is a `datasets.Dataset`: it can only be one if its package is imported already."""
-    package = sys.modules.get("datasets")
-    if package is None:
-        return False
-    if isinstance(source, (package.IterableDataset, package.DatasetDict, package.IterableDatasetDict)):
-        kind = type(source).__name__
-        remedy = "choose one split of it" if "Dict" in kind else "a pool is read more than once: save it to disk first"
-        raise InputError(f"a datasets.{kind} can't be read", remedy=remedy)
-    return isinstance(source, package.Dataset)
-
-
-def _no_schema() -> None:
-    return None

@@ -82,13 +82,13 @@ def read_parquet(path: Path, name: str) -> Iterator[Block]:
     import pyarrow.parquet as pq
 
     with _damage(name), pq.ParquetFile(path) as file:
-        _check_columns(file.schema_arrow, name)
+        check_columns(file.schema_arrow, name)
         yield from _blocks(file.iter_batches(batch_size=_BLOCK), name)
 
 
 def read_arrow(path: Path, name: str) -> Iterator[Block]:
     with _damage(name), _arrow_reader(path) as reader:
-        _check_columns(reader.schema, name)
+        check_columns(reader.schema, name)
         if hasattr(reader, "num_record_batches"):
             batches = (reader.get_batch(k) for k in range(reader.num_record_batches))
         else:
@@ -124,6 +124,11 @@ def first_rows(stored: BinaryIO, name: str, most: int) -> tuple[int, Any]:
 def arrow_rows(path: Path, name: str) -> int:
     """How many there are; the file is mapped, and values are not looked at."""
     return sum(len(block) for block in read_arrow(path, name))
+
+
+def read_table(table: Any, name: str) -> Iterator[Block]:
+    """The rows of an Arrow table in memory."""
+    yield from _blocks(iter([table]), name)
 
 
 def parquet_schema(path: Path, name: str) -> Any:
@@ -227,7 +232,8 @@ def _blocks(batches: Iterator[Any], name: str) -> Iterator[Block]:
         first += batch.num_rows
 
 
-def _check_columns(schema: Any, name: str) -> None:
+def check_columns(schema: Any, name: str) -> None:
+    """Raise InputError if two columns have one name."""
     twice = [column for column in schema.names if schema.names.count(column) > 1]
     if twice:
         raise InputError(f"two columns are named {twice[0]!r}", path=name, remedy="rename one of them")
