@@ -188,5 +188,5 @@ def _empty(folder: Path) -> None:
 
 def _holds_something(folder: Path) -> bool:
     """Whether anything was finished: what is being written has a dot before its name."""
-    done = (path for path in folder.rglob("*") if not path.name.startswith("."))
+    done = (path for path in folder.rglob("*") if not any(part[0] == "." for part in path.relative_to(folder).parts))
     return any(path.is_file() and path.name not in (_BEGUN, _ENCODER) for path in done)

@@ -336,17 +336,6 @@ def test_an_error_late_in_a_run_leaves_what_was_done(files: list[object], tmp_pa
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_an_interrupted_run_says_how_to_go_on(files: list[object], tmp_path: Path) -> None:
-    done = tmp_path / "done"
-    process = start([*files, "--out", tmp_path / "out"], done, 0.3)
-    while not done.exists():
-        assert process.poll() is None, done.with_suffix(".said").read_text()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
-    said = done.with_suffix(".said").read_text().splitlines()[-1]
-    assert said.startswith("tsds: interrupted; --resume goes on with what was done")
-
-
 def test_bad_input_leaves_nothing(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [{"text": text} for text in texts(200)]
     pool = write_jsonl(tmp_path / "pool.jsonl", [*rows, {"text": 3}])

@@ -11,6 +11,7 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
 from tsds.arrays import Array
+from tsds.transport import flow
 from tsds.transport.flow import optimal_flow
 from tsds.transport.network import cheapest_flow
 
@@ -94,3 +95,25 @@ def test_both_solvers_agree_where_prices_begin_with_a_sample(bounded: bool) -> N
         row = np.repeat(np.arange(m), k)
         flow = cheapest_flow(row, column.ravel(), cost.ravel(), supply, capacity, leave=True)
         assert flow @ cost.ravel() == pytest.approx((found.mass * cost).sum(), rel=1e-6)
+
+
+def test_a_solver_without_a_verdict_is_asked_less_sharply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounding may keep the sharpest tolerance from being proven; the plan must not be lost for it."""
+    rng = np.random.default_rng(1)
+    cost, column = rng.random((30, 8)), np.array([rng.choice(20, 8, replace=False) for _ in range(30)])
+    supply, capacity, outside = np.full(30, 1 / 30), np.full(20, 1 / 15), np.full(30, 9.0)
+    sharp = flow.optimal_flow(cost, column, supply, capacity, outside=outside)
+    real, asked = flow._Solver._run, []
+
+    def run(self: flow._Solver, tolerance: float) -> str:
+        asked.append(tolerance)
+        said = real(self, tolerance)
+        return said if tolerance > 1e-9 else "Unknown"
+
+    monkeypatch.setattr(flow._Solver, "_run", run)
+    found = flow.optimal_flow(cost, column, supply, capacity, outside=outside)
+    assert asked[:3] == [1e-10, 1e-9, 1e-8] and set(asked[3:]) <= {1e-8}
+    assert (found.mass * cost).sum() == pytest.approx((sharp.mass * cost).sum(), rel=1e-7)
+    monkeypatch.setattr(flow._Solver, "_run", lambda self, tolerance: "Unknown")
+    with pytest.raises(ArithmeticError, match="HiGHS ended as 'Unknown'"):
+        flow.optimal_flow(cost, column, supply, capacity, outside=outside)

@@ -77,7 +77,8 @@ def scan(
     """Check every row and find exact copies, in one pass.
 
     Args:
-      bounded: whether to refuse norms above LARGEST_NORM; not where the vectors are scaled before they are compared.
+      bounded: whether to refuse norms above LARGEST_NORM; not where the vectors are scaled before they are compared, as
+        they always are under cosine.
 
     Raises:
       InputError: naming the row, if it holds NaN or infinity, is too large, or is zero under cosine.
@@ -85,7 +86,7 @@ def scan(
     rows = vectors.block_rows(BLOCK_BYTES)
     spans = vectors.spans(_SPAN_ROWS, rows)
     seen = (engine or LocalEngine()).fold(
-        f"check the {name}", _look, _both, _Asked(vectors, metric, name, bounded), spans, progress
+        f"check the {name}", _look, _both, _Asked(vectors, metric, name, bounded and metric == "l2"), spans, progress
     )
     return Scan(float(np.sqrt(seen.largest_square)), _first_copies(vectors, seen.keys), seen.keys)
 

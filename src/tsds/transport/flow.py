@@ -158,6 +158,11 @@ def _guess(key: Array, most: Array, supply: Array) -> tuple[NDArray[np.bool_], N
     return full, doubt & (most > 0) & ~full
 
 
+#: Tolerances of prices, in units of a typical cost, tried in turn. Targets on top of their candidates pay far less than
+#: that; but rounding may keep the solver from the sharpest, and it then ends without a verdict.
+_SHARPNESS = (1e-10, 1e-9, 1e-8, 1e-7)
+
+
 class _Solver:
     """HiGHS: rows and watched columns of the graph are its constraints, edges in doubt its variables.
 
@@ -177,8 +182,7 @@ class _Solver:
         self._highs: Any = _Highs()
         for option, value in (("output_flag", False), ("presolve", "off"), ("threads", 1), ("solver", "simplex")):
             self._highs.setOptionValue(option, value)
-        # As sharp as it goes, where 1e-7 is usual: targets on top of their candidates pay far less than a typical cost.
-        self._highs.setOptionValue("dual_feasibility_tolerance", 1e-10)
+        self._sharpness = list(_SHARPNESS)
         lp = HighsLp()
         lp.num_col_, lp.num_row_ = 2 * m, m
         lp.col_cost_, lp.col_lower_ = np.concatenate([outside, np.zeros(m)]), np.zeros(2 * m)
@@ -227,15 +231,21 @@ class _Solver:
 
     def solve(self) -> tuple[Array, Array]:
         """Optimise from where it stands; the prices of rows and columns."""
-        self._highs.run()
-        status = self._highs.getModelStatus()
-        if self._highs.modelStatusToString(status) != "Optimal":
-            raise ArithmeticError(f"HiGHS ended as {self._highs.modelStatusToString(status)!r}")
+        while (status := self._run(self._sharpness[0])) != "Optimal":
+            if len(self._sharpness) == 1:
+                raise ArithmeticError(f"HiGHS ended as {status!r}")
+            del self._sharpness[0]
         dual = np.asarray(self._highs.getSolution().row_dual)
         price = np.zeros(len(self._capacity))
         watched = self._constraint >= 0
         price[watched] = np.maximum(-dual[self._constraint[watched]], 0.0)
         return dual[: self._m], price
+
+    def _run(self, tolerance: float) -> str:
+        """Optimise to a tolerance of prices; how that ended."""
+        self._highs.setOptionValue("dual_feasibility_tolerance", tolerance)
+        self._highs.run()
+        return str(self._highs.modelStatusToString(self._highs.getModelStatus()))
 
     def flows(self) -> tuple[Array, Array]:
         """Flow on the edges that are variables, [m, k], and outside of them, [m]."""
