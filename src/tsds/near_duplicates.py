@@ -42,9 +42,8 @@ def stand_ins(
         return leader
     asked = asked[np.argsort(first[asked], kind="stable")]
     limit = 2 * bandwidth if metric == "cosine" else bandwidth**2  # of squared distances
-    centre = unit_rows(pool.take(rows[asked[:_BLOCK]]), metric, exact=True).mean(
-        0, np.float64
-    )  # norms are small from there
+    # Norms are small from there, and with them the rounding of squares.
+    centre = unit_rows(pool.take(rows[asked[:_BLOCK]]), metric, exact=True).mean(axis=0, dtype=np.float64)
     largest = 0.0
     leaders, named = np.empty((0, pool.dim), np.float32), np.empty(0, np.int64)
     for start in range(0, len(asked), _BLOCK):
