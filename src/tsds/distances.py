@@ -66,3 +66,8 @@ def pair_squares(a: Block, i: NDArray[Any], b: Block, j: NDArray[Any]) -> Array:
         difference -= b[j[part]]
         out[part] = np.einsum("ij,ij->i", difference, difference)
     return out
+
+
+def faiss_seed(seed: int) -> int:
+    """A seed for faiss, which has an int for it and takes zero for none."""
+    return (seed + 1) % 2**31

@@ -28,7 +28,7 @@ import numpy as np
 import orjson
 
 from tsds.arrays import Rows
-from tsds.distances import unit_rows
+from tsds.distances import faiss_seed, unit_rows
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.space import Space
 from tsds.embeddings.vectors import Vectors
@@ -203,7 +203,7 @@ def _build(wanted: Index, vectors: Vectors, memory: int | None, seed: int, advan
         made.hnsw.efConstruction = _BUILD_WIDTH
     else:
         made.cp.min_points_per_centroid = 1  # or faiss writes to the terminal that a small pool is small
-        made.cp.seed = (seed + 1) % 2**31  # faiss has an int for it
+        made.cp.seed = faiss_seed(seed)
     rng = np.random.default_rng(seed)
     some = np.sort(rng.choice(n, min(n, max(20_000, _TRAINED * lists)), replace=False))
     made.train(np.ascontiguousarray(unit_rows(vectors.take(some), metric), dtype=np.float32))

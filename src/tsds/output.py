@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from dataclasses import asdict, fields
 from importlib.metadata import version
@@ -16,7 +15,7 @@ from tsds.census import by_file
 from tsds.engines import Engine
 from tsds.errors import InputError
 from tsds.places import PAGE, RUN, TABLE
-from tsds.records import atomic_file, file_facts, writable
+from tsds.records import atomic_file, file_facts, sha256_of, writable
 from tsds.report.data import facts_of
 from tsds.report.explorer import explorer
 from tsds.report.facts import Facts
@@ -149,7 +148,7 @@ def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]
             "pool": _checksums(inputs.candidates.records, inputs.candidates.names),
             "target": target_checksums(selection),
         },
-        "selected": {"name": chosen.name, "bytes": chosen.stat().st_size, "sha256": _sha256(chosen)},
+        "selected": {"name": chosen.name, "bytes": chosen.stat().st_size, "sha256": sha256_of(chosen)},
     }
 
 
@@ -194,12 +193,7 @@ def _checksums(records: Any, names: list[str]) -> list[dict[str, str | int]]:
     if records is not None:
         return list(records.checksum())
     files = [Path(name) for name in names if Path(name).is_file()]
-    return [{"name": str(f), "bytes": f.stat().st_size, "sha256": _sha256(f)} for f in files]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return [{"name": str(f), "bytes": f.stat().st_size, "sha256": sha256_of(f)} for f in files]
 
 
 def _plain(value: Any) -> bool:

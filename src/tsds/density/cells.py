@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tsds.arrays import Block, Rows
 from tsds.density.kernel import euclidean_bandwidth
-from tsds.distances import norm_bound, rounding_bound, unit_rows
+from tsds.distances import faiss_seed, norm_bound, rounding_bound, unit_rows
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Vectors
 from tsds.parallel import map_ordered
@@ -68,9 +68,13 @@ class Cells:
         shift = mean @ basis
         prefix = np.asarray(sample @ basis - shift, dtype=np.float32)
         cells = int(np.clip(len(pool) // 256, 1, CELLS))
-        start = (seed + 1) % 2**31  # faiss has an int for it
         kmeans = faiss.Kmeans(
-            prefix.shape[1], cells, niter=6, seed=start, max_points_per_centroid=64, min_points_per_centroid=1
+            prefix.shape[1],
+            cells,
+            niter=6,
+            seed=faiss_seed(seed),
+            max_points_per_centroid=64,
+            min_points_per_centroid=1,
         )
         kmeans.train(prefix)
         centroids = np.unique(np.asarray(kmeans.centroids, dtype=np.float32), axis=0)

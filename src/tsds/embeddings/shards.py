@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tsds.arrays import Block, Rows
 from tsds.embeddings.vectors import NpyShard
 from tsds.errors import InputError
-from tsds.records import atomic_file
+from tsds.records import atomic_file, sha256_of
 
 Keys = NDArray[np.uint64]  # [n, 2], a digest of each text
 Precision = Literal["float16", "float32", "int8"]
@@ -73,7 +73,7 @@ def write_shard(folder: Path, keys: Keys, vectors: NDArray[np.float32], dtype: P
     for suffix, array in files.items():
         with atomic_file(folder / (name + suffix)) as file:
             np.save(file, array, allow_pickle=False)
-        sums[suffix] = _sha256(folder / (name + suffix))
+        sums[suffix] = sha256_of(folder / (name + suffix))
     entry = Entry(name, len(keys), int(vectors.shape[1]), dtype, sha256=sums, **facts)
     with atomic_file(folder / f"{name}.json") as file:
         file.write(orjson.dumps(asdict(entry), option=orjson.OPT_APPEND_NEWLINE))
@@ -94,7 +94,7 @@ def damage(folder: Path, entry: Entry) -> str | None:
         path = folder / (entry.name + suffix)
         if not path.is_file():
             return f"{path.name} is missing"
-        if _sha256(path) != wanted:
+        if sha256_of(path) != wanted:
             return f"{path.name} is not what was written"
     return None
 
@@ -148,8 +148,3 @@ class QuantizedShard:
 
     def _whole(self) -> NDArray[np.int8]:
         return np.memmap(self.path, np.int8, "r", self.offset, self.shape)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

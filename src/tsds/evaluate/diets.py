@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsds.evaluate.cells import Place
 from tsds.evaluate.data import Data, read
-from tsds.evaluate.experiment import Diet, budget
+from tsds.evaluate.experiment import Diet
 from tsds.evaluate.selecting import Selected, copies_of, drawn_examples, write_copies
 from tsds.evaluate.settings import Condition, Training
 from tsds.records import Pool
@@ -52,22 +51,21 @@ class Diets:
           mean: tokens of a text of the pool.
         """
         texts = Pool.open(self.pool(place.condition)).texts_at(found.rows)
-        tokens = budget(place.equal, self._sizes[place.size], mean, self._training)  # type: ignore[arg-type]
         facts = {
             "select_seconds": found.seconds + found.search_seconds,
             "encode_seconds": found.encode_seconds,
             "leaks": float(found.leaks),
             "selected": float(sum(found.counts)),
         }
-        return Diet(texts, np.array(found.counts, np.int64), tokens, self._passes), facts
+        return Diet(texts, np.array(found.counts, np.int64), self._budget(place, mean), self._passes), facts
 
     def unselected(self, place: Place, mean: float) -> Diet | None:
         """What an arm without a selection takes; None where nothing is trained."""
         if place.method == "none":
             return None
         texts = self._own(place) if place.method == "in-domain" else self._whole(place, mean)
-        tokens = self.tokens(place, mean) if place.equal == "tokens" else None
-        return Diet(texts, np.ones(len(texts), np.int64), tokens, 1 if place.method == "full" else self._passes)
+        passes = 1 if place.method == "full" else self._passes
+        return Diet(texts, np.ones(len(texts), np.int64), self._budget(place, mean), passes)
 
     def tokens(self, place: Place, mean: float) -> int:
         """Tokens that a cell is trained on, exactly where tokens are equal, else about."""
@@ -79,6 +77,9 @@ class Diets:
             return round((len(self._rows) + copies) * mean)
         return round(self._sizes[place.size] * mean * self._training.epochs)
 
+    def _budget(self, place: Place, mean: float) -> int | None:
+        return self.tokens(place, mean) if place.equal == "tokens" else None
+
     def _own(self, place: Place) -> list[str]:
         """The target's examples: as many as the others select where examples are equal."""
         target = self._data.targets[place.target]
@@ -88,7 +89,7 @@ class Diets:
 
     def _whole(self, place: Place, mean: float) -> list[str]:
         """The pool in random order, as far as it will be read."""
-        pool: Any = Pool.open(self.pool(place.condition))
+        pool = Pool.open(self.pool(place.condition))
         rows = np.concatenate([batch.rows for batch in pool.batches()]) if place.condition else self._rows
         order = np.random.default_rng([place.seed, 37]).permutation(rows)
         if place.method == "full" and place.equal == "tokens":
@@ -96,8 +97,7 @@ class Diets:
             order = order[: 256 + 2 * round(self.tokens(place, mean) / mean)]
         elif place.method == "full":
             order = order[: self._sizes[place.size] * self._passes]
-        texts: list[str] = pool.texts_at(np.sort(order))
-        return texts
+        return pool.texts_at(np.sort(order))
 
     @property
     def _passes(self) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tsds.compare.measures import Measure
 from tsds.evaluate.data import TargetFiles
-from tsds.evaluate.settings import Equal, Training
+from tsds.evaluate.settings import Training
 from tsds.evaluate.stream import Step, equal_passes, equal_tokens
 from tsds.evaluate.training import Batch, Trainable, rising_then_falling, train
 from tsds.stages import Stages
@@ -130,8 +130,3 @@ def facts_of_steps(steps: Sequence[Step], lengths: NDArray[np.int64], diet: Diet
         "passes": tokens / float(held),
         "text_tokens": float(held / diet.counts.sum()),
     }
-
-
-def budget(equal: Equal, size: int, mean_tokens: float, training: Training) -> int | None:
-    """The tokens of a cell: those of an average selection of that size, so many times; None for equal examples."""
-    return round(size * mean_tokens * training.epochs) if equal == "tokens" else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +25,7 @@ from tsds.evaluate.selecting import (
 )
 from tsds.evaluate.settings import Condition, Grid
 from tsds.evaluate.tables import Outcome, names_of, tables_of
-from tsds.records import Pool, atomic_file
+from tsds.records import Pool, atomic_file, sha256_of
 from tsds.stages import Stages
 
 ASKED = "grid.json"
@@ -89,6 +88,7 @@ class Evaluation:
     ) -> None:  # fmt: skip
         self.experiment, self.data, self.grid, self.pool, self.out = experiment, data, grid, pool, out
         self.stages, self.cells = stages, Cells(out)
+        self._conditions = {name: Condition.parse(name) for name in grid.conditions}
         if any(c.kind == "skewed" for c in self._conditions.values()) and len(data.every) < 2:
             raise InputError("a skewed target needs a second target", remedy="leave skewed out")
         if "random-stratified" in grid.methods and not pool.grouped:
@@ -97,10 +97,6 @@ class Evaluation:
         self.places = places_of(grid, list(data.targets))
         self._asked = asked
         self._diets = Diets(data, pool.rows, self.sizes, self._conditions, experiment.training, out / "pools")
-
-    @property
-    def _conditions(self) -> dict[str, Condition]:
-        return {name: Condition.parse(name) for name in self.grid.conditions}
 
     @property
     def todo(self) -> list[Place]:
@@ -274,7 +270,4 @@ def _files(path: Path) -> list[Path]:
 
 
 def _known(path: Path) -> list[str]:
-    digest = hashlib.blake2b(digest_size=16)
-    for one in _files(path):
-        digest.update(one.read_bytes())
-    return [path.name, digest.hexdigest()]
+    return [path.name, *map(sha256_of, _files(path))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import os
 import secrets
@@ -203,3 +204,9 @@ class _Told(io.BufferedIOBase):
     @property
     def closed(self) -> bool:
         return self._file.closed
+
+
+def sha256_of(path: Path) -> str:
+    """A digest of what a file holds, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

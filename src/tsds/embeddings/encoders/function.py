@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tsds.embeddings.encoders.protocol import Advance, Report, Role, Setting, ignore
 from tsds.errors import InputError
+from tsds.records import sha256_of
 
 _BATCH = 256
 
@@ -112,8 +113,5 @@ def _source(*modules: str | None) -> str:
     """A digest of the files of these modules, each once; those that have none, as builtins, are left out."""
     files = [getattr(sys.modules.get(name or ""), "__file__", None) for name in dict.fromkeys(modules)]
     here = [path for path in map(Path, filter(None, files)) if path.is_file()]
-    return hashlib.blake2b(b"".join(_digest(path) for path in here), digest_size=8).hexdigest() if here else ""
-
-
-def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()
+    code = b"".join(bytes.fromhex(sha256_of(path)) for path in here)
+    return hashlib.blake2b(code, digest_size=8).hexdigest() if here else ""

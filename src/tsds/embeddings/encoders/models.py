@@ -18,6 +18,7 @@ from tsds.embeddings.encoders.protocol import Advance, Say, ignore
 from tsds.embeddings.encoders.rendering import LONGEST
 from tsds.errors import InputError, MissingExtra, RunError
 from tsds.parallel import allowed, threads
+from tsds.records import sha256_of
 
 #: Files of a model that can change what it computes.
 _PARTS = (".json", ".safetensors", ".bin", ".model", ".txt", ".jinja")
@@ -73,8 +74,7 @@ def model_fingerprint(folder: Path) -> str:
         if any(part.startswith((".", "onnx", "openvino", "checkpoint-")) for part in inside.parts):
             continue
         digest.update(str(inside).encode() + b"\0")
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(sha256_of(path)))
     return digest.hexdigest()
 
 
