@@ -55,6 +55,10 @@ Device = Annotated[
         "--device", help="Where models and passes over the pool compute: cpu, cuda, or auto: a GPU if there is one."
     ),
 ]
+TrainingPrecision = Annotated[
+    str,
+    Option("--precision", help="To train in: float32, bfloat16, or auto: bfloat16 where the device is made for it."),
+]
 Engine = Annotated[str, Option("--engine", help="What passes over the pool run on: local, ray, or ray:ADDRESS.")]
 Workers = Annotated[int | None, Option("--workers", help="Cores to work on.", show_default="all")]
 Memory = Annotated[str | None, Option("--memory", help="Of each process: 4G, 500M.", show_default="what there is")]

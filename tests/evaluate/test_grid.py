@@ -20,12 +20,12 @@ import tsds
 from tests.command import run
 from tests.evaluate import small
 from tsds.errors import InputError, MissingExtra
-from tsds.evaluate import decoder, instruction, presets
+from tsds.evaluate import decoder, instruction, presets, pretraining
 from tsds.evaluate.causal import CausalModel
 from tsds.evaluate.cells import Place
 from tsds.evaluate.data import Data, read, read_tests
 from tsds.evaluate.diets import Diets
-from tsds.evaluate.experiment import Diet
+from tsds.evaluate.experiment import Diet, Fed, train_on
 from tsds.evaluate.presets import preset_of, rate_of, tuning_of
 from tsds.evaluate.running import evaluate
 from tsds.evaluate.selecting import Selector, drawn_examples
@@ -108,6 +108,38 @@ def test_workers_of_ray_find_what_one_process_finds(tmp_path: Path, monkeypatch:
     with pytest.raises(InputError, match="no Ray cluster answers"):
         pretrained(Path(), "nowhere", methods=methods, engine="ray:127.0.0.1:1")
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_does_not_look_at_the_target_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random texts are the same for two targets: one model is measured on both, and finds what two models find."""
+    methods = ("none", "full", "random", "auto")
+    given: dict[str, Any] = {"methods": methods, "seeds": 1, "conditions": ("plain", "skewed"), "epochs": 2.0}
+    plans: list[dict[str, Any]] = []
+    given["told"] = plans.append
+    alone = pretrained(tmp_path, "alone", targets=("far",), **given)
+    trainings: list[Diet | None] = []
+
+    def counted(*args: Any) -> dict[str, float]:
+        trainings.append(args[1])
+        return train_on(*args)
+
+    monkeypatch.setattr(pretraining, "train_on", counted)
+    both = pretrained(tmp_path, "both", targets=("near", "far"), **given)
+    assert plans[1]["cells"] == 2 * (1 + 1 + 2 + 2)
+    assert trainings.count(None) == 1 and len(trainings) == 1 + 1 + 1 + 4  # of auto one for each target and condition
+    assert plans[1]["tokens"] * 4 == plans[0]["tokens"] * 6  # full, random, and auto twice or four times
+    for own in alone.tables:
+        table = next(t for t in both.tables if t.title == own.title)
+        for method in methods:
+            for name in ("score", "masked_loss", "tokens"):
+                assert table.of(method, name) == own.of(method, name) != {}, (table.title, method, name)
+    other = Diet(["salt wave"], np.ones(1, np.int64), tokens=128)
+    fed, losses = Fed(), iter((1.0, 2.0, 3.0))
+    found = [fed.on(other, seed, lambda: {"loss": next(losses)})["loss"] for seed in (0, 0, 1)]
+    assert found == [1.0, 1.0, 2.0]
+    with pytest.raises(ZeroDivisionError):
+        fed.on(None, 1, lambda: {"loss": 1 / 0})
+    assert fed.on(other, 1, lambda: {"loss": next(losses)})["loss"] == 3.0  # the weights are nobody's after that
 
 
 def test_draws_are_the_same_for_all_methods_and_differ_by_seed() -> None:

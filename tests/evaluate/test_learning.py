@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from tests.evaluate import small
 from tsds.embeddings.encoders.rendering import Renderer
+from tsds.errors import InputError
 from tsds.evaluate.causal import CausalModel
 from tsds.evaluate.classifier import Classifier, Finetuning, f1
 from tsds.evaluate.data import Data, read, read_tests
@@ -24,6 +26,7 @@ from tsds.evaluate.pretraining import Pretraining
 from tsds.evaluate.probe import Probe
 from tsds.evaluate.settings import Settling, Training
 from tsds.evaluate.stream import equal_passes, equal_tokens
+from tsds.evaluate.training import precision_of
 from tsds.records.dialogue import Dialogue, Turn
 from tsds.stages import Stages
 
@@ -134,6 +137,31 @@ def test_masked_training_learns_the_words_of_its_texts(tmp_path: Path) -> None:
         assert again[name] == first[name]
     found = Pretraining(tmp_path / "m", pool, TRAINING, SETTLING, FINETUNING, 40, None, "cpu")
     assert found.base_work() == 0 and found.prepare(Stages()) == base  # kept and found again
+
+
+def test_half_precision_learns_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Data.of_folder(small.chats(tmp_path / "d"))
+    folder, rng = small.causal(tmp_path / "m"), random.Random(3)
+    texts = [Dialogue([Turn(**turn) for turn in small.chat(rng, "sea")["messages"]]) for _ in range(60)]
+    diet = Diet(texts, np.ones(60, np.int64), tokens=256 * 30)
+    loss: dict[str, float] = {}
+    for precision in ("float32", "bfloat16"):
+        training = replace(TRAINING, precision=precision)
+        experiment = Instruction(folder, [], training, SETTLING, "full", None, 0, 0, "cpu")
+        experiment.prepare(Stages())
+        before = experiment.run(data.targets["sea"], None, 0)["loss"]
+        loss[precision] = experiment.run(data.targets["sea"], diet, 0)["loss"]
+        assert loss[precision] < before - 0.5
+        assert {p.dtype for p in experiment._model.module.parameters()} == {torch.float32}
+    assert loss["bfloat16"] != loss["float32"] and loss["bfloat16"] == pytest.approx(loss["float32"], abs=0.05)
+
+    for told, found in (({"amx_bf16": True}, "bfloat16"), ({"avx512_bf16": True}, "float32")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda told=told: told, raising=False)
+        assert precision_of("auto", "cpu") == found and precision_of("bfloat16", "cpu") == "bfloat16"
+    monkeypatch.delattr(torch.cpu, "get_capabilities")  # as in older versions
+    assert precision_of("auto", "cpu") == "float32"
+    with pytest.raises(InputError, match=r"--precision is 'half' \(auto, float32 or bfloat16\)"):
+        precision_of("half", "cpu")
 
 
 def test_a_base_that_was_cut_off_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

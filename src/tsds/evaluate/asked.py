@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -64,7 +65,7 @@ class Asked:
             "examples": grid.examples,
             "test_rows": grid.test_rows,
             "encoder": grid.encoder,
-            "device": device_of(self.device).partition(":")[0],  # a GPU computes in another precision
+            "device": device_of(self.device).partition(":")[0],  # a GPU adds in another order
             "pool_texts": digest_of(self.pool.probe),
         }
         return Evaluation(experiment, self.data, grid, self.pool, self.out, asked_of(settings, self.data), stages)
@@ -84,8 +85,8 @@ def asked_for(
 _held: dict[str, Evaluation] = {}
 
 
-def measure_there(asked: Asked, place: Place) -> None:
-    """One cell in the process of a worker; the base and the selections are there."""
+def measure_there(asked: Asked, places: Sequence[Place]) -> int:
+    """Cells of one training in the process of a worker, and how many; the base and the selections are there."""
     if asked.token not in _held:
         _held.clear()
         os.environ[PLACE] = str(asked.bases)
@@ -93,4 +94,4 @@ def measure_there(asked: Asked, place: Place) -> None:
         evaluation = asked.evaluation(Stages())
         evaluation.experiment.prepare(evaluation.stages)
         _held[asked.token] = evaluation
-    _held[asked.token].measure(place)
+    return _held[asked.token].measure_all(places)

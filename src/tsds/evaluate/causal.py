@@ -15,7 +15,7 @@ from tsds.embeddings.encoders.rendering import Rendered, Renderer
 from tsds.errors import InputError
 from tsds.evaluate.heads import Narrow
 from tsds.evaluate.stream import Step, by_length
-from tsds.evaluate.training import Batch, lower_precision, padded_rows
+from tsds.evaluate.training import Batch, computing_in, padded_rows
 from tsds.records.dialogue import Dialogue, Turn
 
 #: Tokens of a text before a test is cut: as many as it has.
@@ -29,7 +29,7 @@ class CausalModel:
 
     Args:
       folder: of the model.
-      device: to compute on.
+      device, precision: to compute on, and to train in.
       tuning: "full" or "lora".
       longest: tokens read of a text.
 
@@ -37,12 +37,14 @@ class CausalModel:
       module: what is trained.
     """
 
-    def __init__(self, folder: Path, device: str, tuning: str, longest: int) -> None:
+    def __init__(self, folder: Path, device: str, tuning: str, longest: int, precision: str = "float32") -> None:
         quiet_libraries()
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        self.device = device
+        self.device, self.precision = device, precision
+        # A CPU reads in float32: reading is a small part there, and what tells methods apart is small too.
+        self._reads_in = precision if device.startswith("cuda") else "float32"
         self.tokenizer = load(AutoTokenizer, folder)
         if not self.tokenizer.is_fast:
             raise InputError("its tokenizer gives no places of tokens", path=folder, remedy="use one that is fast")
@@ -53,7 +55,7 @@ class CausalModel:
         if tuning == "lora":
             from peft import LoraConfig, get_peft_model
 
-            if device.startswith("cuda"):
+            if self._reads_in == "bfloat16":
                 base.to(torch.bfloat16)  # frozen; the adapters stay in float32
             names = {name.rpartition(".")[2] for name, _ in base.named_modules()}
             targets: Any = [name for name in _ATTENTION if name in names]
@@ -119,7 +121,7 @@ class CausalModel:
         every = Step(np.arange(len(rendered)), lengths)
         total, count = 0.0, 0
         self.module.eval()
-        with torch.no_grad(), lower_precision(self.device):
+        with torch.no_grad(), computing_in(self._reads_in, self.device):
             for batch in self.batches(rendered, every, padded):
                 if len(batch.labels):
                     total += float(self.loss(batch))
@@ -142,7 +144,7 @@ class CausalModel:
                 "input_ids": torch.from_numpy(ids[:, ::-1].copy()).to(self.device),
                 "attention_mask": torch.from_numpy(mask[:, ::-1].copy()).to(self.device),
             }
-            with torch.no_grad(), lower_precision(self.device):
+            with torch.no_grad(), computing_in(self._reads_in, self.device):
                 said = self.module.generate(
                     **given, max_new_tokens=most, do_sample=False, num_beams=1, pad_token_id=int(fill or 0),
                     eos_token_id=self._ends or None,

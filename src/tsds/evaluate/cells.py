@@ -10,7 +10,7 @@ from urllib.parse import quote
 import orjson
 
 from tsds.errors import InputError
-from tsds.evaluate.settings import UNSELECTED, Grid
+from tsds.evaluate.settings import BLIND, UNSELECTED, Grid
 from tsds.records import atomic_file
 
 
@@ -41,6 +41,14 @@ class Place:
         if self.method == "full-epoch":
             return replace(own, size="", equal="tokens")
         return own if self.method == "full" else self
+
+    @property
+    def diet(self) -> Place:
+        """What its model is trained on: arms that don't look at the target read the same for every one of them."""
+        if self.method not in BLIND:
+            return self.own
+        same = self.condition if self.condition.startswith("near-duplicates") else ""
+        return replace(replace(self, condition=same).own, target="")
 
     @property
     def selects(self) -> bool:

@@ -49,13 +49,14 @@ class Classifier:
     Args:
       encoder: of transformers; a copy of it is trained.
       classes: how many.
+      device, precision: to compute on, and to train in.
       seed: of the layer's weights.
     """
 
-    def __init__(self, encoder: Any, classes: int, device: str, seed: int) -> None:
+    def __init__(self, encoder: Any, classes: int, device: str, seed: int, precision: str = "float32") -> None:
         import torch
 
-        self.device = device
+        self.device, self.precision = device, precision
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layer = torch.nn.Linear(int(encoder.config.hidden_size), classes)

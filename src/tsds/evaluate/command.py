@@ -43,6 +43,7 @@ def pretraining(
     classifier: opt.Classifier = None,
     encoder: opt.Encoder = "hash",
     device: opt.Device = "auto",
+    precision: opt.TrainingPrecision = "auto",
     quick: opt.Quick = False,
     part: opt.Part = "1/1",
     engine: opt.CellEngine = "local",
@@ -79,6 +80,7 @@ def instruction(
     tuning: opt.Tuning = "auto",
     encoder: opt.Encoder = "hash",
     device: opt.Device = "auto",
+    precision: opt.TrainingPrecision = "auto",
     quick: opt.Quick = False,
     part: opt.Part = "1/1",
     engine: opt.CellEngine = "local",
@@ -105,8 +107,8 @@ def _evaluate(kind: Any, given: dict[str, Any]) -> None:
     with if_interrupted(left), screen.progress() as listener:
         found = evaluate(
             kind, data, given["out"], model=given["model"], quick=given["quick"], tuning=given.get("tuning", "auto"),
-            device=given["device"], part=part, engine=given["engine"], workers=given["workers"],
-            dry_run=given["dry_run"], listener=listener,
+            device=given["device"], precision=given["precision"], part=part, engine=given["engine"],
+            workers=given["workers"], dry_run=given["dry_run"], listener=listener,
             told=lambda plan: screen.planned(plan, alone=given["dry_run"]),
             command=shlex.join(["tsds", *sys.argv[1:]]), **grid,
         )  # fmt: skip

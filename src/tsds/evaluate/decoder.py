@@ -49,7 +49,7 @@ def make_decoder(
 ) -> dict[str, Any]:  # fmt: skip
     """Train a tokenizer and a decoder on the sample, once through it or for `settling.steps`; write both to `out`."""
     write_untrained(out, sample, shape, training.longest)
-    model = CausalModel(out, device, "full", training.longest)
+    model = CausalModel(out, device, "full", training.longest, training.precision)
     rendered = model.render(sample)
     lengths = np.array([len(one.ids) for one in rendered], np.int64)
     once = int(lengths.sum()) // training.step_tokens

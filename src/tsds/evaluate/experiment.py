@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsds.compare.measures import Measure
+from tsds.evaluate.bases import digest_of
 from tsds.evaluate.data import TargetFiles
 from tsds.evaluate.settings import Training
 from tsds.evaluate.stream import Step, equal_passes, equal_tokens
@@ -36,6 +37,27 @@ class Diet:
     counts: NDArray[np.int64]
     tokens: int | None
     passes: int = 1
+
+
+class Fed:
+    """Trains a model on one diet after the other, but not again on the one that it has just been trained on.
+
+    Arms that don't look at the target have the same diet for all of them: one training serves every target, as long as
+    nothing else changes the model's weights.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[Any, dict[str, float]] | None = None
+
+    def on(self, diet: Diet | None, seed: int, train: Callable[[], dict[str, float]]) -> dict[str, float]:
+        """What `train` says of this diet, now or when it was called for it last."""
+        asked: Any = None
+        if diet is not None:
+            asked = digest_of(diet.texts), diet.counts.tobytes(), diet.tokens, diet.passes, seed
+        if self._last is None or self._last[0] != asked:
+            self._last = None  # a training that fails leaves weights of neither
+            self._last = asked, train()
+        return dict(self._last[1])
 
 
 class Experiment(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from tsds.stages import Stages
 ASKED = "grid.json"
 #: Texts from which the mean length and the speed are told.
 PROBE = 2000
-Elsewhere = Callable[[Sequence[Place]], Iterable[None]]
+Elsewhere = Callable[[Sequence[Sequence[Place]]], Iterable[int]]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Evaluation:
           at_once: cells that run at the same time, each as fast as these steps.
         """
         mean, todo = self._mean_tokens(), self.todo
-        trained = sum(self._diets.tokens(place, mean) for place in todo)
+        trained = sum(self._diets.tokens(places[0], mean) for places in _trainings(todo))
         beside = sum(self.experiment.work(self.data.targets[place.target]) for place in todo)
         base = self.experiment.base_work()
         speed = self.experiment.speed(self.pool.probe, self.stages) if todo else float("nan")
@@ -163,22 +163,28 @@ class Evaluation:
         return notes
 
     def run(self, part: tuple[int, int] = (1, 1), elsewhere: Elsewhere | None = None) -> None:
-        """Run the cells that are missing, of these every i-th of n: the parts may run at once, in one folder.
+        """Run the cells that are missing, of their trainings every i-th of n: parts may run at once, in one folder.
 
         The folder is claimed already.
 
         Args:
           part: (i, n).
-          elsewhere: measures cells in other processes and tells of each that is done; here if None.
+          elsewhere: measures the cells of each training in other processes and tells how many; here if None.
         """
-        todo = [place for i, place in enumerate(self.todo_in_order()) if i % part[1] == part[0] - 1]
-        todo = [place for place in todo if place not in self.cells]
+        mine = _trainings(p.own for p in self.places)[part[0] - 1 :: part[1]]
+        todo = [place for places in mine for place in places if place not in self.cells]
         if not todo:
             return
         self._select([place for place in todo if place.selects])
         with self.stages.stage("train and measure", len(todo)) as advance:
-            for _ in elsewhere(todo) if elsewhere else map(self.measure, todo):
-                advance(1)
+            for done in (elsewhere or partial(map, self.measure_all))(_trainings(todo)):
+                advance(done)
+
+    def measure_all(self, places: Sequence[Place]) -> int:
+        """Measure cells that share a training, one after the other; returns how many."""
+        for place in places:
+            self.measure(place)
+        return len(places)
 
     def measure(self, place: Place) -> None:
         """Train and measure one cell, and keep what was found; its selection is there."""
@@ -202,10 +208,6 @@ class Evaluation:
 
     def _mean_tokens(self) -> float:
         return float(self.experiment.lengths(self.pool.probe).mean())
-
-    def todo_in_order(self) -> list[Place]:
-        """All cells, done or not, in the order that parts count them."""
-        return list(dict.fromkeys(p.own for p in self.places))
 
     def outcome(self, facts: dict[str, Any]) -> Outcome:
         """The tables of what is there."""
@@ -250,6 +252,14 @@ class Evaluation:
 
     def _selected(self, place: Place) -> Path:
         return self.out / "selections" / self._selection(place).name
+
+
+def _trainings(places: Iterable[Place]) -> list[list[Place]]:
+    """The cells that each training serves, each once, in the order of the first."""
+    found: dict[Place, list[Place]] = {}
+    for place in dict.fromkeys(places):
+        found.setdefault(place.diet, []).append(place)
+    return list(found.values())
 
 
 def asked_of(settings: Mapping[str, Any], data: Data) -> dict[str, Any]:

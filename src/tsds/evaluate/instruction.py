@@ -21,7 +21,7 @@ from tsds.evaluate.bases import base_of, digest_of, is_there, kept_base
 from tsds.evaluate.causal import CausalModel
 from tsds.evaluate.data import Example, TargetFiles, read_tests
 from tsds.evaluate.decoder import Shape, make_decoder, write_untrained
-from tsds.evaluate.experiment import READING, Diet, tokens_a_second, train_on
+from tsds.evaluate.experiment import READING, Diet, Fed, tokens_a_second, train_on
 from tsds.evaluate.settings import Settling, Training
 from tsds.evaluate.stream import equal_tokens
 from tsds.records.dialogue import turns_of
@@ -62,10 +62,12 @@ class Instruction:
         self._device = device_of(device)
         self._targets: dict[str, tuple[list[Example], list[Rendered]]] = {}
         self._start: dict[str, Any] = {}
+        self._fed = Fed()
 
     @cached_property
     def _model(self) -> CausalModel:
-        return CausalModel(self._folder, self._device, self._tuning, self.training.longest)
+        training = self.training
+        return CausalModel(self._folder, self._device, self._tuning, training.longest, training.precision)
 
     @cached_property
     def _folder(self) -> Path:
@@ -84,8 +86,8 @@ class Instruction:
     @cached_property
     def _parts(self) -> tuple[Any, ...]:
         """All that a decoder depends on."""
-        read = (self.training.longest, self.training.step_tokens)
-        return "decoder", 1, self._source, digest_of(self._sample), self._settling, *read
+        how = (self.training.longest, self.training.step_tokens, self.training.padded, self.training.precision)
+        return "decoder", 2, self._source, digest_of(self._sample), self._settling, *how
 
     def lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Tokens of each text, prompt and completion, [n]."""
@@ -132,14 +134,7 @@ class Instruction:
     def run(self, target: TargetFiles, diet: Diet | None, seed: int) -> dict[str, float]:
         """Finetune the base on a diet, then read and answer the test set."""
         model = self._model
-        model.restore(self._start)
-        rendered = [] if diet is None else model.render(diet.texts)
-        values = train_on(
-            model, diet, _lengths(rendered), lambda _, step: model.batches(rendered, step, self.training.padded),
-            self.training, seed,
-        )  # fmt: skip
-        if diet is not None:
-            values["reply_tokens"] = float(np.average([one.completion.sum() for one in rendered], weights=diet.counts))
+        values = self._fed.on(diet, seed, lambda: self._train(diet, seed))
         began = time.perf_counter()
         examples, tests = self._target(target)
         total, count = model.answer_loss(tests, self.training.padded)
@@ -152,6 +147,18 @@ class Instruction:
             values["exact_match"] = float(np.mean([exact_match(a, b) for a, b in pairs]))
             values["token_f1"] = float(np.mean([token_f1(a, b) for a, b in pairs]))
         values["measure_seconds"] = time.perf_counter() - began
+        return values
+
+    def _train(self, diet: Diet | None, seed: int) -> dict[str, float]:
+        model, training = self._model, self.training
+        model.restore(self._start)
+        rendered = [] if diet is None else model.render(diet.texts)
+        values = train_on(
+            model, diet, _lengths(rendered), lambda _, step: model.batches(rendered, step, training.padded), training,
+            seed,
+        )  # fmt: skip
+        if diet is not None:
+            values["reply_tokens"] = float(np.average([one.completion.sum() for one in rendered], weights=diet.counts))
         return values
 
     def _target(self, target: TargetFiles) -> tuple[list[Example], list[Rendered]]:

@@ -24,7 +24,7 @@ class MaskedModel:
 
     Args:
       folder: of the model.
-      device: to compute on.
+      device, precision: to compute on, and to train in.
       seed: of the head's weights, where the model comes without one.
 
     Attributes:
@@ -35,12 +35,12 @@ class MaskedModel:
       InputError: if it is no masked language model, or its tokenizer has no mask.
     """
 
-    def __init__(self, folder: Path, device: str, seed: int = 0) -> None:
+    def __init__(self, folder: Path, device: str, seed: int = 0, precision: str = "float32") -> None:
         quiet_libraries()
         import torch
         from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-        self.device = device
+        self.device, self.precision = device, precision
         self.tokenizer = load(AutoTokenizer, folder)
         if self.tokenizer.mask_token_id is None:
             raise InputError("its tokenizer has no mask token", path=folder, remedy="name a masked language model")

@@ -67,7 +67,7 @@ FULL: dict[Kind, Preset] = {
 QUICK: dict[Kind, Preset] = {
     "pretraining": Preset(
         Grid("pretraining", methods=QUICK_METHODS, sizes=("0.5%",), seeds=2, examples=300, test_rows=600),
-        Training(epochs=1, rate=2e-4, step_tokens=2048, longest=96, padded=1024),
+        Training(epochs=1, rate=2e-4, step_tokens=2048, longest=96, padded=2048),
         Settling(head_steps=60, steps=75),
         sample=10_000,
         finetuning=Finetuning(epochs=3, rate=3e-4, longest=64, classifier="probe"),

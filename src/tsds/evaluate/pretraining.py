@@ -16,7 +16,7 @@ from tsds.embeddings.encoders.models import device_of, model_fingerprint
 from tsds.evaluate.bases import digest_of, is_there, kept_base
 from tsds.evaluate.classifier import Classifier, Finetuning, f1
 from tsds.evaluate.data import TargetFiles, labelled, read, read_tests
-from tsds.evaluate.experiment import READING, Diet, tokens_a_second, train_on
+from tsds.evaluate.experiment import READING, Diet, Fed, tokens_a_second, train_on
 from tsds.evaluate.masked import MaskedModel
 from tsds.evaluate.probe import Probe
 from tsds.evaluate.selecting import drawn_examples
@@ -58,6 +58,7 @@ class Pretraining:
         self._examples, self._test_rows, self._device = examples, test_rows, device_of(device)
         self._targets: dict[str, _Labelled] = {}
         self._weights: dict[str, Any] | None = None
+        self._fed = Fed()
 
     @property
     def measures(self) -> dict[str, Measure]:
@@ -72,7 +73,7 @@ class Pretraining:
 
     @cached_property
     def _model(self) -> MaskedModel:
-        return MaskedModel(self._folder, self._device)
+        return self._loaded(self._folder)
 
     def lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Tokens of each text, special ones included, [n]."""
@@ -80,7 +81,7 @@ class Pretraining:
 
     def speed(self, sample: Sequence[str], stages: Stages) -> float:
         """Tokens trained in a second, from two steps of a model that is thrown away."""
-        model = MaskedModel(self._folder, self._device)
+        model = self._loaded(self._folder)
         tokens = model.tokens(sample[:256], self.training.longest)
         steps = _steps(tokens, 3, min(self.training.step_tokens, 2048), 0)
         return tokens_a_second(model, steps, lambda step: model.batches(tokens, step, self.training.padded, [0]))
@@ -98,7 +99,7 @@ class Pretraining:
             self._remember(self._model)
             return {"head": "of the model", "new": []}
         folder, facts = kept_base(self._parts, lambda out, state: self._make(out, state, stages))
-        self._remember(MaskedModel(folder, self._device))
+        self._remember(self._loaded(folder))
         return {**facts, "head": "trained on the pool"}
 
     def work(self, target: TargetFiles) -> int:
@@ -111,15 +112,8 @@ class Pretraining:
 
     def run(self, target: TargetFiles, diet: Diet | None, seed: int) -> dict[str, float]:
         """Continue from the base on a diet, finetune on the labelled texts of this seed, test."""
-        assert self._weights is not None, "prepare comes first"
         model, data = self._model, self._target(target)
-        model.module.load_state_dict(self._weights)
-        tokens = [] if diet is None else model.tokens(diet.texts, self.training.longest)
-        lengths = np.array([len(row) for row in tokens], np.int64)
-        values = train_on(
-            model, diet, lengths, lambda i, step: model.batches(tokens, step, self.training.padded, [seed, 19, i]),
-            self.training, seed,
-        )  # fmt: skip
+        values = self._fed.on(diet, seed, lambda: self._train(diet, seed))
         began = time.perf_counter()
         values["masked_loss"] = self._masked_loss(data.test_tokens)
         rows = drawn_examples(len(data.tokens), self._examples, seed)
@@ -130,13 +124,24 @@ class Pretraining:
             probe.fit(own, data.labels[rows], fill)
             said = probe.predict(data.test_tokens, fill)
         else:
-            classifier = Classifier(encoder, len(data.classes), self._device, seed)
+            classifier = Classifier(encoder, len(data.classes), self._device, seed, self.training.precision)
             classifier.fit(own, data.labels[rows], self._finetuning, fill, seed)
             said = classifier.predict(data.test_tokens, fill)
         values |= f1(data.test_labels, said, len(data.classes))
         values["score"] = values["micro_f1" if "chemprot" in target.name.lower() else "macro_f1"]
         values["finetune_seconds"] = time.perf_counter() - began
         return values
+
+    def _train(self, diet: Diet | None, seed: int) -> dict[str, float]:
+        assert self._weights is not None, "prepare comes first"
+        model, training = self._model, self.training
+        model.module.load_state_dict(self._weights)
+        tokens = [] if diet is None else model.tokens(diet.texts, training.longest)
+        lengths = np.array([len(row) for row in tokens], np.int64)
+        return train_on(
+            model, diet, lengths, lambda i, step: model.batches(tokens, step, training.padded, [seed, 19, i]), training,
+            seed,
+        )  # fmt: skip
 
     def _masked_loss(self, tokens: Sequence[NDArray[np.int64]]) -> float:
         """Of texts in which every model finds the same tokens hidden."""
@@ -157,14 +162,17 @@ class Pretraining:
     @cached_property
     def _parts(self) -> tuple[Any, ...]:
         """All that the base depends on."""
-        read = (self.training.longest, self.training.step_tokens)
-        return "masked", 1, model_fingerprint(self._folder), digest_of(self._sample), self._settling, *read
+        how = (self.training.longest, self.training.step_tokens, self.training.padded, self.training.precision)
+        return "masked", 2, model_fingerprint(self._folder), digest_of(self._sample), self._settling, *how
+
+    def _loaded(self, folder: Path) -> MaskedModel:
+        return MaskedModel(folder, self._device, precision=self.training.precision)
 
     def _remember(self, model: MaskedModel) -> None:
         self._weights = {name: tensor.detach().clone() for name, tensor in model.module.state_dict().items()}
 
     def _make(self, out: Path, state: Path, stages: Stages) -> dict[str, Any]:
-        model, settling = MaskedModel(self._folder, self._device), self._settling
+        model, settling = self._loaded(self._folder), self._settling
         tokens = model.tokens(self._sample, self.training.longest)
         most = settling.head_steps + settling.steps
         losses: dict[str, list[float]] = {}

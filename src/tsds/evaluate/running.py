@@ -19,7 +19,7 @@ from tsds.evaluate.presets import check_extra, default_model, preset_of, rate_of
 from tsds.evaluate.results import write_results
 from tsds.evaluate.settings import Kind
 from tsds.evaluate.tables import Outcome
-from tsds.evaluate.training import quiet_threads
+from tsds.evaluate.training import precision_of, quiet_threads
 from tsds.parallel import cores
 from tsds.stages import Listener, Stages
 
@@ -33,6 +33,7 @@ def evaluate(
     quick: bool = False,
     tuning: str = "auto",
     device: str = "auto",
+    precision: str = "auto",
     part: tuple[int, int] = (1, 1),
     engine: str = "local",
     workers: int | None = None,
@@ -52,6 +53,7 @@ def evaluate(
       quick: a small grid.
       tuning: "full", "lora" or "auto"; instruction only.
       device: to compute on.
+      precision: to train in: "float32", "bfloat16" or "auto", see `precision_of`.
       part: (i, n): of the cells every i-th of n, so that several machines share a grid and a folder.
       engine: "local": cell after cell, each on all cores; "ray" or "ray:ADDRESS": as many at once as there are workers,
         each on one core or one GPU.
@@ -76,6 +78,8 @@ def evaluate(
     name = model or default_model(kind)
     asked_rate = given.get("rate")
     preset = preset_of(kind, quick, {key: value for key, value in given.items() if value is not None})
+    training = replace(preset.training, precision=precision_of(precision, device_of(device)))
+    preset = replace(preset, training=training)
     if kind == "instruction":
         tuning = tuning_of(name, tuning)
         if asked_rate is None:

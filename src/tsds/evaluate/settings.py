@@ -22,6 +22,8 @@ UNSELECTED = {
     "full": "the whole pool in random order, as far as the same tokens go",
     "full-epoch": "the whole pool once, whatever that costs",
 }
+#: Arms that don't look at the target: they train one model for all of them.
+BLIND = ("none", "full", "full-epoch", "random", "random-stratified")
 METHODS = (
     "none", "full", "random", "random-length", "random-stratified", "topk", "round-robin", "dsir", "uniform",
     "kde-published", "auto",
@@ -42,6 +44,7 @@ class Training:
       step_tokens: tokens of a step, padding not counted.
       longest: tokens read of a text.
       padded: tokens that go through the model at once, padding included.
+      precision: "float32" or "bfloat16", of products of matrices.
     """
 
     epochs: float
@@ -50,6 +53,7 @@ class Training:
     longest: int
     rising: float = 0.06
     padded: int = 4096
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "rate", "step_tokens", "longest"):

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.errors import InputError
 from tsds.evaluate.settings import Settling
 from tsds.records import atomic_file
 from tsds.stages import Advance
@@ -37,10 +38,16 @@ class Batch:
 
 
 class Trainable(Protocol):
-    """A model that can be trained on batches."""
+    """A model that can be trained on batches.
+
+    Attributes:
+      module: its weights, float32.
+      device, precision: what it computes on, and in.
+    """
 
     module: Any
     device: str
+    precision: str
 
     def loss(self, batch: Batch) -> Any:
         """The summed negative log-likelihood of the batch's labels."""
@@ -118,7 +125,7 @@ def _update(model: Trainable, batches: list[Batch], optimizer: Any, trained: lis
     for batch in batches:
         if not len(batch.labels):
             continue
-        with lower_precision(model.device):
+        with computing_in(model.precision, model.device):
             loss = model.loss(batch) / count
         loss.backward()
         total += float(loss.detach())
@@ -127,11 +134,36 @@ def _update(model: Trainable, batches: list[Batch], optimizer: Any, trained: lis
     return total
 
 
-def lower_precision(device: str) -> Any:
-    """bfloat16 where a GPU computes, with float32 weights; plain float32 on a CPU."""
+def computing_in(precision: str, device: str) -> Any:
+    """Products of matrices in this precision meanwhile; weights and their updates are float32 all the same."""
     import torch
 
-    return torch.autocast("cuda", torch.bfloat16) if device.startswith("cuda") else nullcontext()
+    return nullcontext() if precision == "float32" else torch.autocast(device.partition(":")[0], torch.bfloat16)
+
+
+def precision_of(asked: str, device: str) -> str:
+    """What models are trained in: "float32" or "bfloat16".
+
+    Args:
+      asked: one of them, or "auto": bfloat16 where the device has units for such products (GPUs since Ampere, CPUs with
+        AMX), which it does several times as fast.
+      device: "cpu", "cuda" or "cuda:N".
+
+    Raises:
+      InputError: if it is something else.
+    """
+    import torch
+
+    if asked not in ("auto", "float32", "bfloat16"):
+        raise InputError(f"--precision is {asked!r}", remedy="auto, float32 or bfloat16")
+    if asked != "auto":
+        return asked
+    if device.startswith("cuda"):
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        told: Any = getattr(torch.cpu, "get_capabilities", None)  # older versions of torch don't tell: float32 then
+        able = told is not None and bool(told().get("amx_bf16"))
+    return "bfloat16" if able else "float32"
 
 
 def rising_then_falling(rate: float, rising: float, steps: int) -> Callable[[int], float]:
