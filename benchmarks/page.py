@@ -24,7 +24,7 @@ from tsds.demo import pool_path, target_path
 from tsds.report.data import facts_of
 from tsds.report.explorer import explorer
 from tsds.report.page import write_page
-from tsds.selection import run
+from tsds.selecting import run
 from tsds.settings import Settings
 
 REPEATS = 5

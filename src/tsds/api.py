@@ -10,7 +10,8 @@ import numpy as np
 
 from tsds.records import Texts, arrow_table, is_frame
 from tsds.sampling import Sampling
-from tsds.selection import Selection, run
+from tsds.selecting import run
+from tsds.selection import Selection
 from tsds.settings import Settings
 from tsds.stages import Listener
 

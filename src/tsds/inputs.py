@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,14 @@ from tsds.census import Census, kept_census, take_census
 from tsds.centring import centre_of
 from tsds.corpus import texts_of
 from tsds.embeddings.scan import scan
-from tsds.embeddings.transforms import Transform
 from tsds.embeddings.vectors import Vectors
 from tsds.encoding import encode_records
 from tsds.errors import InputError
+from tsds.given import as_given, given_name, names_of, pool_vectors, target_vectors, transformed
 from tsds.leakage import Guard
 from tsds.memory import check_room
 from tsds.neighbors import check_widths
-from tsds.records import Pool, array_files, is_vectors, not_here
+from tsds.records import Pool, is_vectors, not_here
 from tsds.scratch import scratch_in
 from tsds.settings import Settings
 from tsds.stages import Stages
@@ -121,7 +121,7 @@ def prepare(pool: Any, target: Any, settings: Settings, stages: Stages) -> Input
             raise InputError("the pool is embeddings already", remedy="leave out --embeddings")
         if settings.exclude is not None:
             raise InputError("--exclude compares texts, and the pool has none", remedy="give the pool as records")
-        return _from_arrays(pool, tasks, settings, stages)
+        return _fromas_given(pool, tasks, settings, stages)
     return _from_records(pool, tasks, settings, stages)
 
 
@@ -134,9 +134,9 @@ def _fetch(source: Any, stages: Stages) -> None:
                 file.fetch(advance)
 
 
-def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
-    vectors = Vectors.of(_arrays(pool), "pool")
-    wanted = {name: Vectors.of(_arrays(source), name or "target") for name, source in tasks.items()}
+def _fromas_given(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
+    vectors = Vectors.of(as_given(pool), "pool")
+    wanted = {name: Vectors.of(as_given(source), name or "target") for name, source in tasks.items()}
     n = len(vectors)
     check_room(stages.engine.memory, n, sum(map(len, wanted.values())))
     nothing = np.zeros(n, np.int32)
@@ -154,14 +154,14 @@ def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: S
     if settings.transform:
         for name, rows in zip(tasks, given, strict=True):
             scan(Vectors.of(rows), settings.metric, name or "target")
-    candidates = _distinct(vectors, census, None, _names(pool, "pool"), settings, stages)
+    candidates = _distinct(vectors, census, None, names_of(pool, "pool"), settings, stages)
     found = [_placed(rows, candidates) for rows in given]
     sources: list[tuple[Pool | None, NDArray[np.int64]]] = [(None, np.arange(len(x))) for x in found]
     weights = [np.ones(len(x)) for x in found]
     counts = {"read": sum(map(len, found)), "used": sum(map(len, found)), "empty": 0, "bad": 0}
-    names, ones = _names(list(tasks.values()), "target"), np.ones(sum(map(len, found)), np.int64)
+    names, ones = names_of(list(tasks.values()), "target"), np.ones(sum(map(len, found)), np.int64)
     targets = targets_of(list(tasks), found, weights, sources, counts, names, ones, settings)
-    return Inputs(candidates, targets, _given_name(settings), scratch=scratch)
+    return Inputs(candidates, targets, given_name(settings), scratch=scratch)
 
 
 def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
@@ -196,9 +196,9 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
         records.know_ends(census.ends)
     check_room(stages.engine.memory, len(census), sum(map(len, chosen)))  # before hours of encoding
     if settings.embeddings is not None:
-        encoder_name, bandwidth, notes = _given_name(settings), None, []
-        vectors = _given(settings.embeddings, "pool", census)
-        given = _target_vectors(settings.target_embeddings, list(tasks), chosen)
+        encoder_name, bandwidth, notes = given_name(settings), None, []
+        vectors = pool_vectors(settings.embeddings, census)
+        given = target_vectors(settings.target_embeddings, list(tasks), chosen)
         for name, rows in zip(tasks, given, strict=True):
             check_widths(vectors, Vectors.of(rows))
             scan(Vectors.of(rows), settings.metric, name or "target", bounded=not settings.transform)
@@ -224,24 +224,6 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
     wide = [_placed(rows, candidates) for rows in given]
     targets = targets_of(list(tasks), wide, weights, sources, counts, shards, tokens, settings)
     return Inputs(candidates, targets, encoder_name, bandwidth, scratch, [*notes, *skipped])
-
-
-def transformed(
-    vectors: Vectors, targets: list[NDArray[Any]], settings: Settings, stages: Stages
-) -> tuple[Vectors, list[NDArray[Any]], tempfile.TemporaryDirectory[str] | None]:
-    """Given vectors with --transform on top, and the folder they are in; as they are without one."""
-    transform = Transform.parse(settings.transform)
-    if not transform:
-        return vectors, targets, None
-    scratch = scratch_in(stages.folder)
-    with stages.stage("transform", len(vectors)):
-        scan(vectors, "l2", "pool", bounded=False)
-        learned = transform.learn(vectors, np.concatenate(targets))
-        return learned.write(vectors, Path(scratch.name) / "pool.npy"), [learned(one) for one in targets], scratch
-
-
-def _given_name(settings: Settings) -> str:
-    return f"given embeddings {settings.transform or ''}".rstrip()
 
 
 def _open(source: Any, role: str, settings: Settings, *, tuned: bool = True) -> Pool:
@@ -282,35 +264,3 @@ def _placed(targets: NDArray[Any], candidates: Candidates) -> Array:
     """Targets in float64, less what was subtracted from the candidates."""
     wide: Array = targets.astype(np.float64)
     return wide if candidates.vectors.centre is None else wide - candidates.vectors.centre
-
-
-def _given(source: Any, what: str, census: Census) -> Vectors:
-    vectors = Vectors.of(_arrays(source), f"{what} embeddings")
-    if len(vectors) != census.read:
-        raise InputError(
-            f"{len(vectors):,} embeddings for {census.read:,} records of the {what}", remedy="one row for each record"
-        )
-    return vectors if len(census) == len(vectors) else vectors.only(census.rows)
-
-
-def _target_vectors(source: Any, tasks: list[str], chosen: list[Census]) -> list[NDArray[Any]]:
-    if isinstance(source, Mapping):
-        parts = [_given(source.get(name), f"target {name}", one) for name, one in zip(tasks, chosen, strict=True)]
-    elif len(tasks) == 1:
-        parts = [_given(source, "target", chosen[0])]
-    else:
-        raise InputError("several tasks need embeddings for each", remedy="--target-embeddings NAME=FILE")
-    return [part.take(np.arange(len(part))) for part in parts]
-
-
-def _arrays(source: Any) -> Any:
-    files = array_files(source)
-    return source if files is None else files
-
-
-def _names(source: Any, role: str) -> list[str]:
-    if isinstance(source, (str, Path)):
-        return [str(source)]
-    if isinstance(source, (list, tuple)):
-        return [name for one in source for name in _names(one, role)]
-    return [f"{role} array"]

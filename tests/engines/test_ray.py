@@ -23,7 +23,7 @@ from tsds.density import search as density_search
 from tsds.embeddings import scan, space
 from tsds.engines import Span
 from tsds.errors import InputError
-from tsds.selection import run
+from tsds.selecting import run
 from tsds.settings import Settings
 
 ray = pytest.importorskip("ray")

@@ -25,7 +25,7 @@ from tsds.engines import Engine, LocalEngine
 from tsds.errors import InputError
 from tsds.leakage import Guard
 from tsds.records import Pool, TextBatch
-from tsds.selection import run
+from tsds.selecting import run
 from tsds.settings import Settings
 
 ray = pytest.importorskip("ray")

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from tests.search.data import clustered
-from tsds import selection
+from tsds import selecting
 from tsds.checkpoint import Checkpoint
 from tsds.methods import METHODS, method_named
 from tsds.methods.kept import answer_of, columns_of
-from tsds.selection import Selection, run
+from tsds.selecting import run
+from tsds.selection import Selection
 from tsds.settings import Settings
 
 
@@ -63,7 +64,7 @@ def test_a_run_that_was_stopped_after_its_plan_does_not_solve_it_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(selection, "drawn_from", stop)
+        patch.setattr(selecting, "drawn_from", stop)
         with pytest.raises(KeyboardInterrupt):
             selected(method, checkpoint=Checkpoint(tmp_path))
     chosen = method_named(method)

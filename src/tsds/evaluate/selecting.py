@@ -22,7 +22,7 @@ from tsds.leakage import Guard, digests
 from tsds.records import Pool, atomic_file
 from tsds.records.dialogue import turns_of
 from tsds.searching import neighbor_search
-from tsds.selection import choose_bandwidth, examples_wanted
+from tsds.selecting import choose_bandwidth, examples_wanted
 from tsds.settings import Settings
 from tsds.stages import Stages
 
