@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tsds.embeddings.store import Store
-from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.index import Index, Kind, default_folder, folder_of_store, index_of_space
-from tsds.inputs import prepare
-from tsds.records import Pool, Texts, array_files, is_vectors
+from tsds.inputs import prepare_pool
 from tsds.searching import index_of, working
 from tsds.settings import Settings
 from tsds.stages import Listener, Stages
@@ -27,7 +25,7 @@ def index_pool(
     """
     with contextlib.ExitStack() as stack:
         stages = stack.enter_context(working(settings, listener))
-        inputs = prepare(pool, _first(pool, settings), settings, stages)
+        inputs = prepare_pool(pool, settings, stages)
         stack.callback(inputs.close)
         index = index_of(inputs, settings, kind, folder or default_folder(), stages)
         return _facts(index, inputs.encoder, stages)
@@ -72,11 +70,3 @@ def _facts(index: Index, encoder: str, stages: Stages) -> dict[str, Any]:
         "encoder": encoder,
         "stages": {stage.name: round(stage.seconds, 3) for stage in stages.records.values()},
     }
-
-
-def _first(pool: Any, settings: Settings) -> Any:
-    """The pool's first usable record: preparing wants a target, and an index depends on none."""
-    if is_vectors(pool):
-        return Vectors.of(array_files(pool) or pool, "pool").take([0])  # type: ignore[arg-type]
-    records = Pool.open(pool, text=settings.text, ids="unread", on_error=settings.on_error, role="pool")
-    return Texts(next(iter(records.batches(1))).texts)  # a bare text is its own, whatever field is asked for

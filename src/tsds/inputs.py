@@ -25,7 +25,8 @@ from tsds.given import as_given, given_name, names_of, pool_vectors, target_vect
 from tsds.leakage import Guard
 from tsds.memory import check_room
 from tsds.neighbors import check_widths
-from tsds.records import Pool, is_vectors, not_here
+from tsds.records import Pool, Texts, is_vectors, not_here
+from tsds.records.fields import Ids
 from tsds.scratch import scratch_in
 from tsds.settings import Settings
 from tsds.stages import Stages
@@ -99,7 +100,18 @@ def prepare(pool: Any, target: Any, settings: Settings, stages: Stages) -> Input
     Raises:
       InputError: on any unusable input.
     """
-    tasks = task_sources(target, settings)
+    return _prepared(pool, task_sources(target, settings), settings, stages)
+
+
+def prepare_pool(pool: Any, settings: Settings, stages: Stages) -> Inputs:
+    """The candidates as `prepare` makes them, where no target matters: the first record stands in for one.
+
+    Ids may be anything: nothing is selected, so none is shown or told from another.
+    """
+    return _prepared(pool, {}, settings, stages)
+
+
+def _prepared(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
     given = settings.target_embeddings
     for source in (
         pool,
@@ -121,7 +133,7 @@ def prepare(pool: Any, target: Any, settings: Settings, stages: Stages) -> Input
             raise InputError("the pool is embeddings already", remedy="leave out --embeddings")
         if settings.exclude is not None:
             raise InputError("--exclude compares texts, and the pool has none", remedy="give the pool as records")
-        return _fromas_given(pool, tasks, settings, stages)
+        return _from_arrays(pool, tasks, settings, stages)
     return _from_records(pool, tasks, settings, stages)
 
 
@@ -134,8 +146,9 @@ def _fetch(source: Any, stages: Stages) -> None:
                 file.fetch(advance)
 
 
-def _fromas_given(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
+def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
     vectors = Vectors.of(as_given(pool), "pool")
+    tasks = tasks or {"": vectors.take(np.arange(1))}
     wanted = {name: Vectors.of(as_given(source), name or "target") for name, source in tasks.items()}
     n = len(vectors)
     check_room(stages.engine.memory, n, sum(map(len, wanted.values())))
@@ -165,7 +178,9 @@ def _fromas_given(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
 
 
 def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
-    records = _open(pool, "pool", settings)
+    records = _open(pool, "pool", settings, ids="unique" if tasks else "unread")
+    if not tasks:
+        tasks = {"": Texts(next(iter(records.batches(1))).texts)}  # a bare text, whatever field is asked for
     wanted = [_open(source, name or "target", settings, tuned=False) for name, source in tasks.items()]
     with stages.stage("read the targets"):
         chosen = [take_census(task, collapse=False) for task in wanted]
@@ -226,7 +241,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
     return Inputs(candidates, targets, encoder_name, bandwidth, scratch, [*notes, *skipped])
 
 
-def _open(source: Any, role: str, settings: Settings, *, tuned: bool = True) -> Pool:
+def _open(source: Any, role: str, settings: Settings, *, tuned: bool = True, ids: Ids = "unique") -> Pool:
     """Records; groups, token counts and ids that must differ are the pool's alone: a target's ids are but shown."""
     return Pool.open(
         source,
@@ -234,7 +249,7 @@ def _open(source: Any, role: str, settings: Settings, *, tuned: bool = True) -> 
         id_field=settings.id_field if tuned else None,
         group_field=settings.group_field if tuned else None,
         tokens_field=settings.tokens_field if tuned else None,
-        ids="unique" if tuned else "shown",
+        ids=ids if tuned else "shown",
         on_error=settings.on_error,
         role=role,
     )

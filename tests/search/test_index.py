@@ -397,7 +397,7 @@ def test_wrong_uses_of_a_stores_index_are_one_line(store: tuple[Path, Path, Path
 
 
 def test_the_index_of_a_pool_reads_texts_as_a_selection_does(tmp_path: Path) -> None:
-    """Its text field or template, what it skips; and a first text that looks like a file is a text."""
+    """Its text field or template, what it skips; a first text that looks like a file is a text; ids don't matter."""
     (tmp_path / "first.txt").write_text("a file of that name\n")
     bodies = ["first.txt", *texts(400)]
     plain = write_jsonl(tmp_path / "plain.jsonl", [{"text": text} for text in bodies])
@@ -405,8 +405,12 @@ def test_the_index_of_a_pool_reads_texts_as_a_selection_does(tmp_path: Path) -> 
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{oops}\n{"id": 5}\n' + plain.read_text())
     index = tmp_path / "index"
-    ways = ((plain,), (named, "--text-field", "body"), (named, "--template", "{body}"), (broken, "--on-error", "skip"))
+    twins = write_jsonl(tmp_path / "twins.jsonl", [{"text": text, "id": 7} for text in bodies])
+    fields = ((named, "--text-field", "body"), (named, "--template", "{body}"))
+    ways = ((plain,), (twins,), *fields, (broken, "--on-error", "skip"))
     for arguments in ways:
         done = command("index", *arguments, "--out", index, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert len(names(index)) == 2  # the same texts: the first index serves the others
+    done = command("index", "-", "--out", index, cwd=tmp_path, stdin=plain.read_bytes())
+    assert done.returncode == 0 and len(names(index)) == 2
