@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -149,10 +150,9 @@ def test_draws_are_the_same_for_all_methods_and_differ_by_seed() -> None:
 
 
 def test_conditions_change_what_is_selected(tmp_path: Path) -> None:
-    found = pretrained(
-        tmp_path, "out", conditions=("plain", "skewed", "near-duplicates:5%x20"), methods=("in-domain", "round-robin"),
-        seeds=1, targets=("near", "far"), epochs=1.0,
-    )  # fmt: skip
+    given: dict[str, Any] = {"methods": ("in-domain", "round-robin"), "seeds": 1, "epochs": 1.0,
+             "conditions": ("plain", "skewed", "near-duplicates:5%x20"), "targets": ("near", "far")}  # fmt: skip
+    found = pretrained(tmp_path, "out", **given)
     assert [table.condition for table in found.tables[:3]] == ["plain", "skewed", "near-duplicates:5%x20"]
     out = tmp_path / "out" / "selections" / "near"
     taken = {path.parts[-5]: json.loads(path.read_text()) for path in out.rglob("round-robin/0.json")}
@@ -161,6 +161,10 @@ def test_conditions_change_what_is_selected(tmp_path: Path) -> None:
     sources = [json.loads(line)["source"] for line in (tmp_path / "d" / "pool.jsonl").read_text().splitlines()]
     farm = {name: np.mean([sources[row] == "farm" for row in taken[name]["rows"]]) for name in ("plain", "skewed")}
     assert farm["plain"] == 0 and farm["skewed"] > 0.2  # four fifths of the examples are of the other target
+    targets = tmp_path / "d" / "targets"
+    shutil.copytree(targets / "near", targets / "nearest")  # the next of near from now on
+    with pytest.raises(InputError, match="another partner in the skewed condition for near"):
+        pretrained(tmp_path, "out", **given)
 
 
 def test_arms_without_a_selection_eat_what_the_others_may(tmp_path: Path) -> None:

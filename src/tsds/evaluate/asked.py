@@ -68,7 +68,9 @@ class Asked:
             "device": device_of(self.device).partition(":")[0],  # a GPU adds in another order
             "pool_texts": digest_of(self.pool.probe),
         }
-        return Evaluation(experiment, self.data, grid, self.pool, self.out, asked_of(settings, self.data), stages)
+        return Evaluation(
+            experiment, self.data, grid, self.pool, self.out, asked_of(settings, self.data, grid.conditions), stages
+        )
 
 
 def asked_for(

@@ -100,6 +100,11 @@ class Data:
                 raise InputError(f"there is no target {name!r}", remedy=nearest_name(name, self.targets))
         return Data(self.pool, {name: self.targets[name] for name in names or self.targets}, self.every)
 
+    def beside(self, name: str) -> TargetFiles:
+        """The next of all targets: what a skewed draw of this one is mixed with."""
+        names = list(self.every)
+        return self.every[names[(names.index(name) + 1) % len(names)]]
+
     def absolute(self) -> Data:
         """The same for a process that stands in another folder."""
         every = {

@@ -29,6 +29,8 @@ from tsds.records import Pool, atomic_file, sha256_of
 from tsds.stages import Stages
 
 ASKED = "grid.json"
+#: What may be added to from run to run, and what an entry of it is called.
+_GROWING = {"targets": "target", "mixed": "partner in the skewed condition for"}
 #: Texts from which the mean length and the speed are told.
 PROBE = 2000
 Elsewhere = Callable[[Sequence[Sequence[Place]]], Iterable[int]]
@@ -113,14 +115,15 @@ class Evaluation:
         asked: dict[str, Any] = orjson.loads(orjson.dumps(self._asked))
         if path.is_file():
             held = orjson.loads(path.read_bytes())
-            names = [name.replace("_", " ") for name in asked if name != "targets" and held.get(name) != asked[name]]
-            both = held.get("targets", {}).keys() & asked["targets"].keys()
-            names += [f"target {name}" for name in sorted(both) if held["targets"][name] != asked["targets"][name]]
+            names = [name.replace("_", " ") for name in asked if name not in _GROWING and held.get(name) != asked[name]]
+            for kind, what in _GROWING.items():
+                old, new = held.get(kind, {}), asked[kind]
+                names += [f"{what} {name}" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
+                asked[kind] = {**old, **new}
             if names:
                 raise InputError(
                     f"holds an evaluation with another {names[0]}", path=self.out, remedy="choose another --out"
                 )
-            asked["targets"] = {**held.get("targets", {}), **asked["targets"]}
         return asked
 
     def claim(self) -> None:
@@ -237,8 +240,7 @@ class Evaluation:
     def _selector(self, condition: Condition, target: TargetFiles) -> Selector:
         other = None
         if condition.kind == "skewed":
-            names = list(self.data.every)
-            beside = self.data.every[names[(names.index(target.name) + 1) % len(names)]]
+            beside = self.data.beside(target.name)
             other = read(beside.examples, beside.name)
         own, tests = read(target.examples, target.name), read(target.test, target.name)
         return Selector(
@@ -262,8 +264,12 @@ def _trainings(places: Iterable[Place]) -> list[list[Place]]:
     return list(found.values())
 
 
-def asked_of(settings: Mapping[str, Any], data: Data) -> dict[str, Any]:
-    """All that a cell depends on, as plain values: settings; name and size of the pool; name and digest of targets."""
+def asked_of(settings: Mapping[str, Any], data: Data, conditions: Sequence[str]) -> dict[str, Any]:
+    """All that a cell depends on, as plain values: settings; name and size of the pool; name and digest of targets.
+
+    Where targets are skewed, what each is mixed with is among it: another folder of a target may change that.
+    """
+    mixed = data.targets if "skewed" in conditions and len(data.every) > 1 else {}
 
     def plain(value: Any) -> Any:
         return asdict(value) if hasattr(value, "__dataclass_fields__") else value
@@ -272,6 +278,7 @@ def asked_of(settings: Mapping[str, Any], data: Data) -> dict[str, Any]:
         **{name: plain(value) for name, value in settings.items()},
         "pool": [data.pool.name, sum(path.stat().st_size for path in _files(data.pool))],
         "targets": {name: [_known(one.examples), _known(one.test)] for name, one in data.targets.items()},
+        "mixed": {name: _known(data.beside(name).examples) for name in mixed},
     }
 
 
