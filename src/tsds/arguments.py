@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import shlex
 import sys
 from dataclasses import fields
@@ -95,15 +94,12 @@ def tasks_of(sources: list[str]) -> Any:
 
 def _named(source: str) -> tuple[str | None, str]:
     name, equals, file = source.partition("=")
-    if equals and name and file and "/" not in name and not _is_there(source):
+    from tsds.records.paths import stands_for_files
+
+    # date=1/*.jsonl is of a folder that Hive named, not of a task called date.
+    if equals and name and file and "/" not in name and not stands_for_files(source):
         return name, file
     return None, source
-
-
-def _is_there(source: str) -> bool:
-    """Whether it is a path as a whole, a column of one or a glob: date=1/*.jsonl is of a folder that Hive named."""
-    column = Path(source.rpartition(":")[0]).is_file()
-    return column or Path(source).exists() or bool(glob.glob(source, recursive=True))  # noqa: PTH207
 
 
 def command_line() -> str:

@@ -101,8 +101,9 @@ def test_workers_of_ray_find_what_one_process_finds(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("RAY_ADDRESS", "local")
     monkeypatch.chdir(tmp_path)  # paths may be relative to where the command was given
     methods = ("none", "random", "auto")
-    here = pretrained(tmp_path, "here", methods=methods, seeds=1)
-    there = pretrained(Path(), "there", methods=methods, seeds=1, engine="ray", workers=2)
+    given: dict[str, Any] = {"methods": methods, "seeds": 1, "epochs": 2.0}
+    here = pretrained(tmp_path, "here", **given)
+    there = pretrained(Path(), "there", engine="ray", workers=2, **given)
     for method in methods:
         for name in ("score", "tokens", "steps", "distinct", *(() if method == "none" else ("loss_last",))):
             assert there.tables[0].of(method, name) == here.tables[0].of(method, name), (method, name)

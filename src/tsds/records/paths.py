@@ -51,6 +51,11 @@ def looks_like_path(text: str) -> bool:
         return False
 
 
+def stands_for_files(text: str) -> bool:
+    """Whether it is a file, a folder, a column of a file or a glob that matches some, as a whole."""
+    return Path(text).expanduser().exists() or _is_column(text) or bool(_matches(text))
+
+
 def is_store(folder: Path) -> bool:
     """Whether a folder is a store of vectors (tsds.embeddings.store)."""
     return (folder / STORE_MARK).is_file()
@@ -75,9 +80,8 @@ def _expanded(given: str, local: Callable[[RemoteFile], Path]) -> list[Path]:
         if not files:
             raise InputError("the folder has no file that can be read", path=given, remedy=f"known: {known_suffixes()}")
         return files
-    file, colon, column = given.rpartition(":")
-    if path.exists() or (colon and column and file.lower().endswith(".parquet") and Path(file).exists()):
-        return [path]  # FILE.parquet:COLUMN is a column of vectors
+    if path.exists() or _is_column(given):
+        return [path]
     if glob.has_magic(given):
         matches = _matches(given)
         if not matches:
@@ -87,6 +91,12 @@ def _expanded(given: str, local: Callable[[RemoteFile], Path]) -> list[Path]:
     near = difflib.get_close_matches(path.name, siblings, 1)
     remedy = f"did you mean {path.parent / near[0]}?" if near else "check the path"
     raise InputError("no such file or folder", path=given, remedy=remedy)
+
+
+def _is_column(text: str) -> bool:
+    """Whether it is FILE.parquet:COLUMN, a column of vectors."""
+    file, colon, column = text.rpartition(":")
+    return bool(colon and column) and file.lower().endswith(".parquet") and Path(file).exists()
 
 
 def _matches(pattern: str) -> list[str]:
