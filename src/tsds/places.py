@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import orjson
 from tsds.errors import InputError
 from tsds.interrupts import if_interrupted
 from tsds.records import FORMATS, Elsewhere, atomic_file, is_remote
-from tsds.scratch import alive, scratch_in
+from tsds.scratch import owned, scratch_in, sweep
 
 RUN, TABLE, PAGE = "run.json", "selection.parquet", "report.html"
 #: What a run may write; nothing else in its place is ever touched.
@@ -23,7 +22,6 @@ FILES = {RUN, TABLE, PAGE, "selected.npy", *(f"selected{one.suffixes[0]}" for on
 _MOVING = ".tsds-moving"
 #: Protocols of the same place.
 _SAME = {"gcs": "gs", "s3a": "s3", "local": "file"}
-_PARTIAL = re.compile(r"\.(?P<name>.+)\.tsds-partial-(?P<pid>\d+)")
 
 
 @contextmanager
@@ -130,11 +128,12 @@ def _elsewhere(address: str, overwrite: bool, inputs: list[str]) -> Iterator[Pat
 def _here(folder: Path, overwrite: bool, inputs: list[str]) -> Iterator[Path]:
     folder = Path(os.path.abspath(folder))  # noqa: PTH100  (resolve() would follow a link that is the user's)
     check_vacant(folder, overwrite=overwrite, inputs=inputs)
-    scratch = folder.parent / f".{folder.name}.tsds-partial-{os.getpid()}"
+    partial = f".{folder.name}.tsds-partial-"
+    scratch = folder.parent / owned(partial)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        scratch.mkdir()
+        sweep(folder.parent, partial)
+        scratch.mkdir()  # with the rights of any new folder: it is renamed to what the user keeps
         if folder.exists():
             with atomic_file(folder / ".tsds-probe"):
                 pass
@@ -165,11 +164,3 @@ def _move(scratch: Path, folder: Path) -> None:
     for path in files:
         path.replace(folder / path.name)
     (folder / _MOVING).unlink()
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed runs have left of this folder."""
-    for path in folder.parent.glob(f".{folder.name}.tsds-partial-*"):
-        match = _PARTIAL.fullmatch(path.name)
-        if match and match["name"] == folder.name and not alive(int(match["pid"])):
-            shutil.rmtree(path, ignore_errors=True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
 import socket
 import tempfile
 from pathlib import Path
+from secrets import token_hex
 
 from tsds.errors import InputError
 
-#: How such a folder is called: the machine and the process that made it tell whether it is still in use.
+#: How the names of such folders begin.
 PREFIX = ".tsds-scratch-"
-_NAME = re.compile(rf"{re.escape(PREFIX)}(?P<host>.+)-(?P<pid>\d+)-[^-]+")
+_OWNER = re.compile(r"(?P<host>.+)-(?P<pid>\d+)-[^-]+")
 
 
 def scratch_in(folder: Path | None = None) -> tempfile.TemporaryDirectory[str]:
@@ -25,22 +27,27 @@ def scratch_in(folder: Path | None = None) -> tempfile.TemporaryDirectory[str]:
     place = folder or Path(tempfile.gettempdir())
     sweep(place)
     try:
-        return tempfile.TemporaryDirectory(prefix=f"{PREFIX}{socket.gethostname()}-{os.getpid()}-", dir=place)
+        return tempfile.TemporaryDirectory(prefix=owned(PREFIX), dir=place)
     except OSError as error:
         raise InputError(
             f"can't be written: {error.strerror}", path=place, remedy="make room, or let it be written"
         ) from error
 
 
-def sweep(folder: Path) -> None:
-    """Remove the folders in this one whose process, of this machine, is gone."""
-    for path in folder.glob(f"{PREFIX}*"):
-        match = _NAME.fullmatch(path.name)
-        if match and match["host"] == socket.gethostname() and not alive(int(match["pid"])):
+def owned(prefix: str) -> str:
+    """A new name for a folder of this process; `sweep` tells by the machine and the process in it."""
+    return f"{prefix}{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+
+
+def sweep(folder: Path, prefix: str = PREFIX) -> None:
+    """Remove the folders of such names in this one whose process, of this machine, is gone."""
+    for path in folder.glob(f"{glob.escape(prefix)}*"):
+        match = _OWNER.fullmatch(path.name.removeprefix(prefix))
+        if match and match["host"] == socket.gethostname() and not _alive(int(match["pid"])):
             shutil.rmtree(path, ignore_errors=True)  # another user's, in a folder of all: theirs to remove
 
 
-def alive(pid: int) -> bool:
+def _alive(pid: int) -> bool:
     """Whether there is a process of this number."""
     try:
         os.kill(pid, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from tests.command.run import COMMAND, texts, write_jsonl
 from tests.command.run import tsds as command
+from tsds.places import reserved
 from tsds.scratch import PREFIX, scratch_in
 
 MAKES_ONE = """
@@ -59,6 +61,19 @@ def test_what_a_killed_process_left_goes_and_nothing_else(tmp_path: Path) -> Non
             kill(one)
             assert one.stdout is not None
             one.stdout.close()
+
+
+def test_runs_of_other_machines_that_share_the_folder_keep_what_they_write(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    partial = ".o[u]t.tsds-partial-"
+    mine, other, namesake = (f"{partial}{host}-{gone.pid}-1a" for host in (socket.gethostname(), "node-7", "x"))
+    for name in (mine, other, namesake.replace("o[u]t", "out")):
+        (tmp_path / name).mkdir()
+    with reserved(tmp_path / "o[u]t") as scratch:
+        (scratch / "run.json").write_text("{}")
+    assert {path.name for path in tmp_path.iterdir()} == {"o[u]t", other, namesake.replace("o[u]t", "out")}
+    assert (tmp_path / "o[u]t").stat().st_mode == (tmp_path / other).stat().st_mode  # others may read it, as any folder
 
 
 @pytest.mark.parametrize("given", [(), ("--transform", "normalize")])

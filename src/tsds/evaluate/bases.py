@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import orjson
 
 from tsds.errors import RunError
 from tsds.records import atomic_file, user_cache
-from tsds.scratch import alive
+from tsds.scratch import owned, sweep
 
 FACTS, STATE = "base.json", "state.pt"
 #: The variable that says where bases are kept.
@@ -53,10 +52,10 @@ def kept_base(parts: tuple[Any, ...], make: Callable[[Path, Path], dict[str, Any
     if is_there(parts):
         return folder, orjson.loads((folder / FACTS).read_bytes())
     # Two runs that make the same base at once each write to a folder of their own; the state is that of who wrote last.
-    scratch = bases_folder() / f".{digest}.{os.getpid()}"
+    scratch = bases_folder() / owned(f".{digest}-")
     state = bases_folder() / f".{digest}.{STATE}"
     try:
-        _sweep(digest)
+        sweep(bases_folder(), f".{digest}-")  # the state stays, to go on from
         scratch.mkdir(parents=True, exist_ok=True)
         facts = make(scratch, state)
         with atomic_file(scratch / FACTS) as file:
@@ -69,11 +68,3 @@ def kept_base(parts: tuple[Any, ...], make: Callable[[Path, Path], dict[str, Any
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return folder, facts
-
-
-def _sweep(digest: str) -> None:
-    """Remove the folders that killed runs left of this base; their state stays, to go on from."""
-    for path in bases_folder().glob(f".{digest}.*"):
-        pid = path.name.rpartition(".")[2]
-        if path.is_dir() and pid.isdecimal() and not alive(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)
