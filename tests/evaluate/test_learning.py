@@ -158,6 +158,9 @@ def test_half_precision_learns_the_same(tmp_path: Path, monkeypatch: pytest.Monk
     for told, found in (({"amx_bf16": True}, "bfloat16"), ({"avx512_bf16": True}, "float32")):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda told=told: told, raising=False)
         assert precision_of("auto", "cpu") == found and precision_of("bfloat16", "cpu") == "bfloat16"
+    for capability, found in (((8, 0), "bfloat16"), ((7, 5), "float32")):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, there=capability: there)
+        assert precision_of("auto", "cuda:1") == found
     monkeypatch.delattr(torch.cpu, "get_capabilities")  # as in older versions
     assert precision_of("auto", "cpu") == "float32"
     with pytest.raises(InputError, match=r"--precision is 'half' \(auto, float32 or bfloat16\)"):

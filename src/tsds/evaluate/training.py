@@ -159,7 +159,7 @@ def precision_of(asked: str, device: str) -> str:
     if asked != "auto":
         return asked
     if device.startswith("cuda"):
-        able = torch.cuda.is_bf16_supported(including_emulation=False)
+        able = torch.cuda.get_device_capability(device)[0] >= 8
     else:
         told: Any = getattr(torch.cpu, "get_capabilities", None)  # older versions of torch don't tell: float32 then
         able = told is not None and bool(told().get("amx_bf16"))
