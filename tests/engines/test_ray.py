@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,3 +217,27 @@ def test_an_address_where_none_answers_is_one_line(tmp_path: Path) -> None:
     assert said.stderr.count("\n") == 1
     assert "127.0.0.1:1" in said.stderr
     assert not (tmp_path / "out").exists()
+
+
+STOPPED = """
+import os, signal, time
+def stop(number, frame):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGTERM, stop)
+from tsds.engines import engine_named
+engine = engine_named("ray", 1)
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("tidied up")
+finally:
+    engine.close()
+"""
+
+
+def test_a_scheduler_stops_a_run_on_ray_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's own answer to SIGTERM is to abort with a trace of its machine code, and nothing is tidied up."""
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    done = subprocess.run([sys.executable, "-c", STOPPED], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "tidied up\n"), done.stderr

@@ -8,7 +8,9 @@ again what a lost worker or node took with it.
 from __future__ import annotations
 
 import logging
+import signal
 import socket
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -50,7 +52,8 @@ class RayEngine:
     ) -> None:
         self._ours = not ray.is_initialized()
         if self._ours:
-            _connect(address, workers)
+            with _own_sigterm():
+                _connect(address, workers)
         self.memory = memory
         self.name = f"ray:{address}" if address else "ray"
         there = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -126,6 +129,15 @@ def _check_answers(address: str) -> None:
     except (OSError, ValueError) as error:
         remedy = "ray start --head starts one"
         raise InputError(f"no Ray cluster answers at {address}: {error}", remedy=remedy) from error
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """What the program does at SIGTERM holds afterwards too: Ray would abort the process, with nothing tidied up."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if callable(before) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
