@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import importlib.util
 import re
 import subprocess
@@ -9,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import tsds
 
 ROOT = Path(__file__).parents[1]
 needs_docs = pytest.mark.skipif(importlib.util.find_spec("material") is None, reason="needs the extra docs (make docs)")
@@ -33,3 +37,12 @@ def test_links_between_documents_lead_somewhere() -> None:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8")):
             made = (path.parent / target).resolve()
             assert made.exists() or made.parent.name == "figures", f"{path.name}: {target}"
+
+
+@pytest.mark.parametrize(
+    "module", [path for path in (ROOT / "src").rglob("*.py") if ">>>" in path.read_text()], ids=lambda path: path.stem
+)
+def test_examples_in_docstrings_give_what_they_say(module: Path) -> None:
+    name = ".".join(module.relative_to(ROOT / "src").with_suffix("").parts)
+    found = doctest.testmod(importlib.import_module(name), extraglobs={"tsds": tsds})
+    assert found.attempted > 0 and found.failed == 0

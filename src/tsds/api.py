@@ -86,8 +86,8 @@ def select(
       index: the folder of indexes; one in the user's cache if not given.
       store: a folder where vectors are kept and found again; encoders with a model have one in the user's cache.
       store_precision: of stored vectors.
-      sampling: "shares" (of a shortlist of those with most mass every target gets its share), "systematic" and "top"
-        without replacement, "multinomial" with; the method's own if None.
+      sampling: "shares" (the plan's mass gathered on so many candidates, every target keeping its share), "systematic"
+        and "top" without replacement, "multinomial" with; the method's own if None.
       seed: of everything that is drawn; the same seed gives the same result.
       copies: "collapse" makes records of equal text or vector one candidate; "keep" does not.
       on_error: "fail" at the first unusable record, or "skip" and count such.
@@ -108,7 +108,7 @@ def select(
     Example:
       >>> pool = ["two and two are four", "the cat sat", "a dog barked", "three times three is nine"]
       >>> tsds.select(pool, ["what is four times two?"], size=1).indices.tolist()
-      [3]
+      [0]
     """
     settings = Settings(
         size=size,

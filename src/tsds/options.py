@@ -152,7 +152,7 @@ Examples = Annotated[
     int | None,
     Option("--examples", help="Target examples of a draw.", show_default="1000; instruction: 100"),
 ]
-TestRows = Annotated[int | None, Option("--test-rows", help="Rows of a test set, the first.", show_default="all")]
+TestRows = Annotated[int | None, Option("--test-rows", help="Rows of a test set, drawn at random.", show_default="all")]
 Epochs = Annotated[float | None, Option("--epochs", help="How often an average selection goes by.", show_default="4")]
 Rate = Annotated[float | None, Option("--rate", help="The highest learning rate.", show_default="by the model")]
 BaseSteps = Annotated[

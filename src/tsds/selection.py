@@ -69,7 +69,7 @@ class Selection:
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:
-        """How often each of `indices` is chosen; ones unless sampling is multinomial."""
+        """How often each of `indices` is chosen; ones unless sampling is multinomial or the method is auto-repeats."""
         return self.drawn.counts[self.drawn.counts > 0]
 
     @cached_property

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import tsds
 from tests.search.data import clustered
 from tests.truth import brute_force
+from tsds.demo import pool_path, target_path
 from tsds.methods import Trial
 from tsds.methods.auto import choose_repeats, choose_trial
+from tsds.records import Pool
 from tsds.transport.between import transport_cost_between
 
 POOL, TARGETS = clustered(3000, 32), clustered(60, 32, seed=9)
@@ -132,3 +137,18 @@ def test_a_pool_of_few_distinct_records_gives_the_size_all_the_same() -> None:
         assert len(found.indices) == 150 and set(range(1, 20)) <= set(found.indices.tolist())
         assert found.answer.capped and "candidates" in found.answer.why
         assert any("capped" in what for what, _ in found.warnings)
+
+
+def test_the_path_of_auto_is_that_of_the_whole_pool_as_far_as_it_goes() -> None:
+    """Some candidates were weighed by trials on parts of the targets alone: their weights count on the path too."""
+    pool, target = (_texts(path, count) for path, count in ((pool_path(), 300), (target_path(), 25)))
+    chosen = tsds.select(pool, target, size=30)
+    assert chosen.path.longest > 30
+    for s in (2.0, 10.03, 11.0, 13.2, 30.4):
+        point, alone = chosen.path.at(neighbors=s), tsds.select(pool, target, size=30, method="kde", neighbors=s)
+        assert point.effective_size == pytest.approx(alone.effective_size, rel=1e-9)
+        assert point.support == len(alone.rows)
+
+
+def _texts(path: Path, count: int) -> list[str]:
+    return list(itertools.islice((text for batch in Pool.open(path).batches() for text in batch.texts), count))

@@ -138,7 +138,7 @@ class Grid:
       equal: what is the same for all methods: training tokens and steps, or examples.
       conditions: see Condition.
       examples: target examples of a draw.
-      test_rows: rows of the test set that are measured on, the first ones; all if None.
+      test_rows: rows of the test set that are measured on, drawn at random; all if None.
       encoder: of the selection.
     """
 

@@ -90,12 +90,10 @@ def balanced_answer(problem: Problem, solved: Solved, weights: KernelWeights, wh
         exact=found.exact,
         reason=found.reason,
     )
-    known = weights.known()
-    listed = found.indices >= 0
-    unknown = listed & ~np.isin(found.indices, known[0])
+    listed, unknown = weights.listed(found.indices)  # what others have asked for on the way is known too
     unknown[:, 0] = False  # only of targets that weigh nothing, whose candidates were never asked for
     path = RegularizationPath(
-        d, found.weights, found.indices, target_weights=problem.mu, scale=problem.strength.scale,
+        d, listed, found.indices, target_weights=problem.mu, scale=problem.strength.scale,
         complete=found.indices.shape[1] == len(problem.pool) and bool((found.indices >= 0).all()),
     )  # fmt: skip
     capped = solved.capped is not None
@@ -106,7 +104,7 @@ def balanced_answer(problem: Problem, solved: Solved, weights: KernelWeights, wh
         why=f"{solved.capped}, fewer than asked for" if capped else why,
         capped=capped,
         path=known_part(path, unknown),
-        density=known,
+        density=weights.known(),
         note=weights.note(),
     )
     return replace(made, capacity=None if capped or solved.capacity >= problem.size else solved.capacity)

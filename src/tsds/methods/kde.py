@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsds.arrays import Array, Rows
 from tsds.density import DensitySearch, kernel_density
@@ -98,6 +99,18 @@ class KernelWeights:
             order = np.argsort(rows)
             self._rows, self._rho = [rows[order]], [np.concatenate(self._rho)[order]]
         return (self._rows[0], self._rho[0]) if self._rows else (np.empty(0, np.int64), np.empty(0))
+
+    def listed(self, indices: Rows) -> tuple[Array, NDArray[np.bool_]]:
+        """Weights of listed candidates as far as known (one where not, zero where missing), and which are not."""
+        known, rho = self.known()
+        listed = indices >= 0
+        weights = np.where(listed, 1.0, 0.0)
+        if not len(known):
+            return weights, listed
+        at = np.minimum(np.searchsorted(known, indices), len(known) - 1)
+        there = listed & (known[at] == indices)
+        weights[there] = self._problem.copies[indices[there]] / rho[at[there]]
+        return weights, listed & ~there
 
     def note(self) -> DensityNote:
         """How they came about."""

@@ -80,7 +80,7 @@ def solve(
       ValueError: on malformed arrays, none or several strengths, or an s that no penalty gives (beyond W/2).
 
     >>> solve([[0.0, 1.0, 3.0]], penalty=1.5).mass.round(3).tolist()
-    [[0.5, 0.5, 0.0]]
+    [[0.667, 0.333, 0.0]]
     """
     d = np.atleast_2d(np.asarray(distances, dtype=np.float64))
     w = np.isfinite(d).astype(np.float64) if weights is None else np.atleast_2d(np.asarray(weights, dtype=np.float64))
