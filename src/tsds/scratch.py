@@ -1,7 +1,8 @@
-"""Folders for what a run needs only while it goes on; those that killed runs left are removed by later ones."""
+"""Names for what a process needs only while it goes on; what killed ones left is removed by later ones."""
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -13,6 +14,7 @@ from secrets import token_hex
 
 from tsds.errors import InputError
 
+_NAMESPACE = Path("/proc/self/ns/pid")
 #: How the names of such folders begin.
 PREFIX = ".tsds-scratch-"
 _OWNER = re.compile(r"(?P<host>.+)-(?P<pid>\d+)-[^-]+")
@@ -35,16 +37,23 @@ def scratch_in(folder: Path | None = None) -> tempfile.TemporaryDirectory[str]:
 
 
 def owned(prefix: str) -> str:
-    """A new name for a folder of this process; `sweep` tells by the machine and the process in it."""
-    return f"{prefix}{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+    """A new name for a folder or file of this process; `sweep` tells by the machine and the process in it."""
+    return f"{prefix}{machine()}-{os.getpid()}-{token_hex(4)}"
+
+
+def machine() -> str:
+    """What numbers processes as this one is numbered: containers may have the name of their host, and other numbers."""
+    space = f".{_NAMESPACE.stat().st_ino}" if _NAMESPACE.exists() else ""
+    return f"{socket.gethostname()}{space}"
 
 
 def sweep(folder: Path, prefix: str = PREFIX) -> None:
-    """Remove the folders of such names in this one whose process, of this machine, is gone."""
+    """Remove the folders and files of such names in this folder whose process, of this machine, is gone."""
     for path in folder.glob(f"{glob.escape(prefix)}*"):
         match = _OWNER.fullmatch(path.name.removeprefix(prefix))
-        if match and match["host"] == socket.gethostname() and not _alive(int(match["pid"])):
-            shutil.rmtree(path, ignore_errors=True)  # another user's, in a folder of all: theirs to remove
+        if match and match["host"] == machine() and not _alive(int(match["pid"])):
+            with contextlib.suppress(OSError):  # another user's, in a folder of all: theirs to remove
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _alive(pid: int) -> bool:

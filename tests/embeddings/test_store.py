@@ -53,7 +53,9 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_vectors_are_found_in_any_order_and_only_new_texts_are_encoded(tmp_path: Path) -> None:
+def test_vectors_are_found_in_any_order_and_only_new_texts_are_encoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = Store(tmp_path / "store", "float32")
     first = put(store, texts(35), tmp_path)
     np.testing.assert_array_equal(whole(first), slow.vectors(texts(35)))
@@ -66,6 +68,11 @@ def test_vectors_are_found_in_any_order_and_only_new_texts_are_encoded(tmp_path:
     third = put(store, mixed, tmp_path)
     np.testing.assert_array_equal(whole(third), slow.vectors(mixed))
     assert third.made == 0
+    read: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "damage", lambda folder, entry: read.append(entry.name))
+        put(store, [*grown, "one more"], tmp_path)
+    assert len(read) == len(set(read)) > 1  # each shard once, though they are looked up again after the addition
     some = put(store, texts(30)[::3], tmp_path)  # ascending: a view, no copy
     np.testing.assert_array_equal(whole(some), slow.vectors(texts(30)[::3]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tests.search.data import clustered
 from tests.truth import brute_force
 from tsds.embeddings.encoders.ngrams import blocks, count_ngrams
 from tsds.methods import METHODS
+from tsds.methods.baselines import dsir
 from tsds.methods.baselines.dsir import log_importance, totals
 
 POOL, TARGETS = clustered(1500, 24), clustered(12, 24, seed=9)
@@ -125,12 +127,31 @@ def test_dsir_weights_are_those_of_the_published_description() -> None:
     np.testing.assert_allclose(log_importance(counted, wanted, totals(counted)), by_hand, rtol=1e-9)
 
 
-def test_dsir_draws_in_proportion_to_the_weights_and_needs_texts() -> None:
+def test_dsir_draws_in_proportion_to_the_weights_and_needs_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = texts(200, topics=4)
     found = tsds.select(pool, pool[0:40:4], size=20, method="dsir", copies="keep")
     assert np.mean(found.indices % 4 == 0) > 0.7
+    monkeypatch.setattr(dsir, "_BLOCK", 16)
+    for kept in (0, 3000, 1 << 30):  # counted anew, a part of it, or none
+        monkeypatch.setattr(dsir, "_KEPT_BYTES", kept)
+        again = tsds.select(pool, pool[0:40:4], size=20, method="dsir", copies="keep")
+        np.testing.assert_array_equal(again.indices, found.indices)
+    monkeypatch.setattr(dsir, "_KEPT_BYTES", 3000)
+    counts = dsir._PoolCounts(_Given(pool))
+    assert 0 < len(counts._kept) < len(list(counts)) == 13
     with pytest.raises(tsds.InputError, match="reads texts"):
         tsds.select(POOL, TARGETS, size=5, method="dsir")
+
+
+class _Given:
+    def __init__(self, texts: list[str]) -> None:
+        self._texts = texts
+
+    def pool(self) -> Iterator[list[str]]:
+        return iter([self._texts])
+
+    def targets(self) -> list[str]:
+        return []
 
 
 def test_published_settings_are_part_of_the_method() -> None:

@@ -6,6 +6,8 @@ import gzip
 import http.server
 import io
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -29,6 +31,7 @@ from tsds.errors import InputError
 from tsds.forecast import forecast
 from tsds.records import Pool, counting
 from tsds.records.remote import is_remote, remote_files
+from tsds.scratch import machine
 from tsds.settings import Settings
 
 
@@ -75,6 +78,19 @@ def test_a_file_is_fetched_once_and_again_when_it_changes(tmp_path: Path, memory
     memory.pipe("/pool.jsonl", b'{"text": "two"}\n')  # as long as before
     (changed,) = remote_files("memory://pool.jsonl")
     assert not changed.here and changed.fetch().read_bytes() == b'{"text": "two"}\n'
+
+
+def test_what_a_killed_transfer_left_goes_with_the_next(tmp_path: Path, memory: Any) -> None:
+    memory.pipe("memory://data/pool.jsonl", b'{"text": "one"}\n')
+    (file,) = remote_files("memory://data/pool.jsonl")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    file.local.parent.mkdir(parents=True)
+    mine, other = (file.local.with_name(f".pool.jsonl.{host}-{gone.pid}-1a.part") for host in (machine(), "node-7"))
+    for path in (mine, other):
+        path.write_bytes(b"half")
+    file.fetch()
+    assert file.here and not mine.exists() and other.exists()
 
 
 def test_embeddings_elsewhere(tmp_path: Path, memory: Any) -> None:

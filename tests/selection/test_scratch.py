@@ -16,7 +16,7 @@ import pytest
 from tests.command.run import COMMAND, texts, write_jsonl
 from tests.command.run import tsds as command
 from tsds.places import reserved
-from tsds.scratch import PREFIX, scratch_in
+from tsds.scratch import PREFIX, machine, scratch_in
 
 MAKES_ONE = """
 import sys, time
@@ -67,12 +67,16 @@ def test_runs_of_other_machines_that_share_the_folder_keep_what_they_write(tmp_p
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     partial = ".o[u]t.tsds-partial-"
-    mine, other, namesake = (f"{partial}{host}-{gone.pid}-1a" for host in (socket.gethostname(), "node-7", "x"))
-    for name in (mine, other, namesake.replace("o[u]t", "out")):
+    container = f"{socket.gethostname()}.1"  # with the name of its host, and numbers of its own for processes
+    mine, other, inside, namesake = (
+        f"{partial}{host}-{gone.pid}-1a" for host in (machine(), "node-7", container, machine())
+    )
+    namesake = namesake.replace("o[u]t", "out")
+    for name in (mine, other, inside, namesake):
         (tmp_path / name).mkdir()
     with reserved(tmp_path / "o[u]t") as scratch:
         (scratch / "run.json").write_text("{}")
-    assert {path.name for path in tmp_path.iterdir()} == {"o[u]t", other, namesake.replace("o[u]t", "out")}
+    assert {path.name for path in tmp_path.iterdir()} == {"o[u]t", other, inside, namesake}
     assert (tmp_path / "o[u]t").stat().st_mode == (tmp_path / other).stat().st_mode  # others may read it, as any folder
 
 

@@ -105,7 +105,8 @@ class Space:
           InputError: if a vector does not fit the precision, or the store can't be written.
         """
         keys = np.concatenate([np.empty((0, 2), np.uint64), *(text_keys(b, encoder.chats) for b in batches())])
-        index = self._index(keys, say)
+        checked: dict[str, Entry] = {}
+        index = self._index(keys, say, checked)
         absent = keys[index.shard < 0]
         wanted = absent[np.sort(np.unique(absent[:, 0], return_index=True)[1])]
         found = len(np.unique(keys[index.shard >= 0, 0]))
@@ -116,7 +117,7 @@ class Space:
             else:
                 made = partial(self._made_by, engine, recipe, role, advance)
             self._add(encoder, batches, wanted, made)
-            index = self._index(keys, say)
+            index = self._index(keys, say, checked)
             if (index.shard < 0).any():
                 raise RunError(f"{self.folder}: texts that were just stored are gone; does another run clean up?")
         with contextlib.suppress(OSError):  # a store that may only be read
@@ -176,8 +177,12 @@ class Space:
         (self.folder / SPACE).unlink()
         shutil.rmtree(self.folder)
 
-    def _index(self, keys: Keys, say: Say) -> Index:
-        """Where each key is: shards that hold one of them are checked, damaged ones removed."""
+    def _index(self, keys: Keys, say: Say, checked: dict[str, Entry]) -> Index:
+        """Where each key is: shards that hold one of them are checked, damaged ones removed.
+
+        Args:
+          checked: shards that this run has found whole, by name, which are not read again; added to.
+        """
         entries = []
         parts: list[Keys] = []
         wanted = np.sort(keys[:, 0])
@@ -187,11 +192,12 @@ class Space:
             except (OSError, ValueError, EOFError):
                 held = None
             useful = held is None or overlap(wanted, held[:, 0])
-            why = damage(self.folder, entry) if useful else None
+            why = damage(self.folder, entry) if useful and checked.get(entry.name) != entry else None
             if why is not None:
                 say(f"a shard of the store is damaged ({why}): its {entry.rows:,} texts are encoded again")
                 remove_shard(self.folder, entry.name)
             elif useful and held is not None:
+                checked[entry.name] = entry
                 entries.append(entry)
                 parts.append(held)
         return Index.of(keys, entries, parts)

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import io
 import os
-import secrets
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from tsds.errors import InputError, RunError
+from tsds.scratch import owned, sweep
 
 _CHUNK = 1 << 20
 _LARGEST_RATIO = 64  # of content to stored bytes: a head of a file that packs better than that is cut
@@ -140,10 +140,12 @@ def user_cache(name: str, variable: str) -> Path:
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file that appears under its name only when whole and on disk; whatever ends the block early leaves nothing.
 
+    What a kill leaves is for `sweep_parts`.
+
     Raises:
       RunError: if it can't be written; other errors of the block, as of what is read there, stay what they are.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f"{owned(f'.{path.name}.')}.part")
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = temporary.open("xb")
@@ -157,6 +159,11 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)  # it is gone already if all went well
+
+
+def sweep_parts(path: Path) -> None:
+    """Remove what killed processes left of this file while they wrote it."""
+    sweep(path.parent, f".{path.name}.")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from tsds.errors import InputError, MissingExtra
-from tsds.records.files import atomic_file, user_cache
+from tsds.records.files import atomic_file, sweep_parts, user_cache
 from tsds.records.formats import format_of, known_suffixes
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://\S+")
@@ -69,6 +69,7 @@ class RemoteFile:
         """
         if self.here:
             return self.local
+        sweep_parts(self.local)
         try:
             with self.system.open(self.path, "rb") as source, atomic_file(self.local) as copy:
                 got = 0

@@ -8,7 +8,8 @@ both kinds; here each kind has 2^13.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -16,12 +17,14 @@ from tsds.arrays import Array
 from tsds.embeddings.encoders.ngrams import Counts, blocks, count_ngrams
 from tsds.errors import InputError
 from tsds.methods.baselines.chosen import answer_of, best
-from tsds.methods.problem import Answer, Problem
+from tsds.methods.problem import Answer, Problem, Texts
 
 _BITS = 13
 _SMOOTHING = 1e-8  # as published: keeps a bucket that one side lacks from an infinite weight
 _BLOCK = 512
 _POOL = "dsir: n-grams of the pool"
+#: Counts of the pool are kept up to so many bytes, for the next draw; what is beyond is counted anew each time.
+_KEPT_BYTES = 1 << 30
 
 
 def select(problem: Problem) -> Answer:
@@ -30,16 +33,48 @@ def select(problem: Problem) -> Answer:
         raise InputError("method dsir reads texts, and the pool is embeddings", remedy="give the pool as records")
     with problem.stages.stage("count n-grams", len(problem.pool)):
         if _POOL not in problem.shared:
-            problem.shared[_POOL] = list(_counted(problem.texts.pool()))
-        counted: list[Counts] = problem.shared[_POOL]
+            problem.shared[_POOL] = _PoolCounts(problem.texts)
+        counted: _PoolCounts = problem.shared[_POOL]
         wanted = totals(_counted([problem.texts.targets()]))
-    weight = log_importance(counted, wanted, totals(counted))
+        weight = log_importance(counted, wanted, counted.totals)
     noise = np.random.default_rng([problem.seed, 1]).gumbel(size=len(weight))
     return answer_of(problem, best(weight + noise, problem.size), "drawn in proportion to n-gram importance")
 
 
 def _counted(batches: Iterable[Sequence[str]]) -> Iterable[Counts]:
     return (count_ngrams(block, _BITS) for block in blocks(batches, _BLOCK))
+
+
+class _PoolCounts:
+    """The n-grams of a pool, block by block, as often as they are asked for.
+
+    Args:
+      texts: of the pool.
+
+    Attributes:
+      totals: [buckets], over all texts.
+    """
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts, self._kept, self._whole = texts, list[Counts](), True
+        self.totals = totals(self._keeping())
+
+    def __iter__(self) -> Iterator[Counts]:
+        yield from self._kept
+        if not self._whole:
+            rest = itertools.islice(blocks(self._texts.pool(), _BLOCK), len(self._kept), None)
+            yield from (count_ngrams(block, _BITS) for block in rest)
+
+    def _keeping(self) -> Iterator[Counts]:
+        held = 0
+        for one in _counted(self._texts.pool()):
+            if self._whole:
+                small = one.compact()
+                held += small.nbytes
+                self._whole = held <= _KEPT_BYTES
+                if self._whole:
+                    self._kept.append(small)
+            yield one
 
 
 def totals(counted: Iterable[Counts]) -> Array:
