@@ -28,6 +28,8 @@ from tsds.stages import Advance
 
 #: Rows of a file of vectors that a run which is resumed does not make again.
 PART_ROWS = 1 << 16
+#: The texts of a part are in memory at once: so many bytes of them, about.
+_PART_BYTES = 1 << 28
 
 
 def texts_of(pool: Pool, census: Census, advance: Advance = lambda rows: None) -> Iterator[list[str]]:
@@ -125,20 +127,32 @@ def _gather_there(context: _Gathering, span: Span) -> Gathered:
     return encoder.gather(context.files[span[0]].texts(), span[0])
 
 
+def part_rows(census: Census | None) -> int:
+    """Rows of a file of vectors: fewer where texts are known to be long."""
+    mean = 4 * float(census.tokens.mean()) if census else 1.0  # a token is about four bytes
+    return min(PART_ROWS, max(1, round(_PART_BYTES / mean)))
+
+
 Encode = Callable[[Any, Sequence[str]], NDArray[np.float32]]
 
 
 def encoded_by_file(
-    engine: Engine, folder: Path, files: Sequence[FileTexts], encode: Encode, context: Any, advance: Advance
+    engine: Engine,
+    folder: Path,
+    files: Sequence[FileTexts],
+    encode: Encode,
+    context: Any,
+    advance: Advance,
+    rows: int,
 ) -> Vectors:
     """As `encoded_in_parts`, each file of the pool read by the worker that encodes it."""
     folder.mkdir(exist_ok=True)
     items = [
-        (one, [(folder / f"{one.first + at:012d}.npy", min(PART_ROWS, len(one.rows) - at)) for at in cuts])
-        for one, cuts in ((one, range(0, len(one.rows), PART_ROWS)) for one in files)
+        (one, [(folder / f"{one.first + at:012d}.npy", min(rows, len(one.rows) - at)) for at in cuts])
+        for one, cuts in ((one, range(0, len(one.rows), rows)) for one in files)
     ]
-    for rows in engine.each("encode", _encode_file, (encode, context), items):
-        advance(rows)
+    for done in engine.each("encode", _encode_file, (encode, context), items):
+        advance(done)
     return Vectors.of([path for _, parts in items for path, _ in parts])
 
 
@@ -173,6 +187,7 @@ def encoded_in_parts(
     encode: Encode,
     context: Any,
     advance: Advance,
+    rows: int,
 ) -> Vectors:
     """Encode a stream of texts into .npy files of some rows each; those that are there already are not made again.
 
@@ -183,17 +198,18 @@ def encoded_in_parts(
       count: how many texts there are.
       encode: from the context and texts to vectors; a text's vector must not depend on its batch.
       advance: told of rows that are there.
+      rows: of a file.
     """
     folder.mkdir(exist_ok=True)
-    paths = [folder / f"{start:012d}.npy" for start in range(0, count, PART_ROWS)]
+    paths = [folder / f"{start:012d}.npy" for start in range(0, count, rows)]
     missing = [not path.exists() for path in paths]
-    advance(sum(min(PART_ROWS, count - k * PART_ROWS) for k, gone in enumerate(missing) if not gone))
+    advance(sum(min(rows, count - k * rows) for k, gone in enumerate(missing) if not gone))
 
-    sizes = [min(PART_ROWS, count - k * PART_ROWS) for k in range(len(paths))]
+    sizes = [min(rows, count - k * rows) for k in range(len(paths))]
     parts = zip(paths, missing, recut(texts, sizes), strict=True)
     wanted = ((path, some) for path, gone, some in parts if gone)
-    for rows in engine.each("encode", _encode_part, (encode, context), wanted):
-        advance(rows)
+    for done in engine.each("encode", _encode_part, (encode, context), wanted):
+        advance(done)
     return Vectors.of(paths)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tsds.bandwidth import Bandwidth, from_texts
 from tsds.census import Census
 from tsds.checkpoint import LEAST_ROWS
-from tsds.corpus import Corpus, encoded_by_file, encoded_in_parts, gathered_by, texts_of, write_vectors
+from tsds.corpus import Corpus, encoded_by_file, encoded_in_parts, gathered_by, part_rows, texts_of, write_vectors
 from tsds.embeddings.encoders import Encoder, Gathers, Recalls, Report, Restores, Role, Setting, make_encoder
 from tsds.embeddings.encoders.recipe import Recipe
 from tsds.embeddings.store import Store, default_store
@@ -141,11 +141,12 @@ class Embedder:
                     folder = checkpoint.folder / path.stem
                     recipe = self._recipe()
                     encode, context = (_encode_by, (recipe, role)) if recipe else (_encode_here, (self.encoder, role))
+                    rows = part_rows(texts.census if isinstance(texts, Corpus) else None)
                     files = texts.files(self.stages.engine) if recipe and isinstance(texts, Corpus) else None
                     if files is not None:
                         by_file = folder.with_name(f"{folder.name}-by-file")
-                        return encoded_by_file(self.stages.engine, by_file, files, encode, context, advance)
-                    return encoded_in_parts(self.stages.engine, folder, texts(), count, encode, context, advance)
+                        return encoded_by_file(self.stages.engine, by_file, files, encode, context, advance, rows)
+                    return encoded_in_parts(self.stages.engine, folder, texts(), count, encode, context, advance, rows)
                 if fitted and isinstance(self.encoder, Recalls):
                     blocks = self.encoder.recall(advance)
                 if blocks is None:

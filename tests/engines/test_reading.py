@@ -128,6 +128,15 @@ def test_files_are_parts_only_where_none_keeps_the_others_waiting(tmp_path: Path
     assert by_file(Pool.open(texts(30)), _Elsewhere(1)) is None
 
 
+def test_parts_of_long_texts_have_fewer_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    census = take_census(Pool.open(["four" * 1000] * 3 + texts(3)), collapse=False)
+    assert corpus.part_rows(census) == corpus.part_rows(None) == corpus.PART_ROWS
+    monkeypatch.setattr(corpus, "_PART_BYTES", 100_000)
+    assert 40 <= corpus.part_rows(census) < 50 and corpus.part_rows(None) == corpus.PART_ROWS
+    monkeypatch.setattr(corpus, "_PART_BYTES", 1)
+    assert corpus.part_rows(census) == 1
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_selection_reads_and_encodes_where_the_files_are(
     kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -163,7 +172,7 @@ def test_files_of_vectors_that_are_there_are_not_made_again(tmp_path: Path, monk
         return np.array([[len(text), hash(text) % 1000] for text in some], np.float32)
 
     def encoded() -> Any:
-        vectors = corpus.encoded_by_file(engine, tmp_path / "vectors", files, encode, None, lambda rows: None)
+        vectors = corpus.encoded_by_file(engine, tmp_path / "vectors", files, encode, None, lambda rows: None, 100)
         return vectors.take(np.arange(len(vectors)))
 
     whole = encoded()

@@ -13,7 +13,7 @@ from tsds.embeddings.encoders.protocol import Encoder, Restores, Setting
 
 #: Encoders that need more than that: what they have learned is large, or tied to this machine.
 _NOT_ELSEWHERE = ("gradient",)
-_made: dict[str, Encoder] = {}  # of this process: a model is loaded once
+_made: dict[str, Encoder] = {}  # the latest of this process: its model is loaded once
 
 
 @dataclass(frozen=True)
@@ -53,5 +53,6 @@ class Recipe:
             encoder = make_encoder(self.spec, Setting(self.seed, self.device))
             if self.state is not None and isinstance(encoder, Restores):
                 encoder.restore(self.state)
+            _made.clear()  # one at a time: a worker that serves many runs would hold the models of all
             _made[self.key] = encoder
         return _made[self.key]
