@@ -82,8 +82,9 @@ def select(
     settings = settings_of(given)
     screen = Screen(json=json, quiet=quiet)
     sources, tasks = paths_of(pool), tasks_of(target)
+    from tsds.begun import begun_with
     from tsds.checkpoint import forget_finished, resumable
-    from tsds.output import begun_with, check_format, write_run
+    from tsds.output import check_format, write_run
     from tsds.places import check_vacant, reserved
     from tsds.records import is_vectors
     from tsds.searching import working

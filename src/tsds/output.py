@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from tsds.begun import as_asked
 from tsds.census import by_file
 from tsds.engines import Engine
 from tsds.errors import InputError
@@ -21,11 +22,6 @@ from tsds.report.explorer import explorer
 from tsds.report.facts import Facts
 from tsds.report.page import write_page
 from tsds.selection import Selection
-from tsds.settings import Settings
-
-#: Settings that say how to work, not what to make of it; and those that are files.
-_NO_MATTER = ("engine", "workers", "memory", "device", "store", "index")
-_FILES = ("exclude", "embeddings", "target_embeddings")
 
 
 def check_format(format: str | None, *, vectors: bool) -> None:
@@ -108,15 +104,13 @@ def write_table(selection: Selection, path: Path) -> None:
 def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]:
     """Every setting as resolved, sizes, certificate, stages and checksums."""
     settings, answer, inputs = selection.settings, selection.answer, selection.inputs
-    values = {one.name: getattr(settings, one.name) for one in fields(settings)}
-    asked = {name: value if _plain(value) else _described(value) for name, value in values.items()}
     note = answer.note
     return {
         "tsds": facts["version"],
         "command": facts["command"],
         "python": platform.python_version(),
         "packages": {name: version(name) for name in ("numpy", "faiss-cpu", "pyarrow", "orjson")},
-        "settings": asked,
+        "settings": as_asked(settings),
         "seed": settings.seed,
         "size": {
             "asked": facts["size_asked"],
@@ -152,22 +146,6 @@ def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]
     }
 
 
-def begun_with(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
-    """What a run to be resumed must have had too: the settings that its result depends on, and its input files.
-
-    A file is there once for each role that it has: "pool", "target", "target NAME" of a task, "exclude", and so on.
-    """
-    values = {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in _NO_MATTER}
-    sources = {"pool": pool, "target": target, **{name: values[name] for name in _FILES}}
-    files: list[dict[str, Any]] = []
-    for role, source in sources.items():
-        for task, one in source.items() if isinstance(source, dict) else [("", source)]:
-            as_this = {"role": f"{role} {task}".rstrip()}
-            files += [] if one is None else [as_this | facts for facts in file_facts(one)]
-    asked = {name: value if _plain(value) else _described(value) for name, value in values.items()}
-    return {"settings": asked, "files": files}
-
-
 def files_read(selection: Selection) -> list[str]:
     """Names of the files that a selection was made from, as far as they are there still."""
     settings, inputs = selection.settings, selection.inputs
@@ -194,20 +172,6 @@ def _checksums(records: Any, names: list[str]) -> list[dict[str, str | int]]:
         return list(records.checksum())
     files = [Path(name) for name in names if Path(name).is_file()]
     return [{"name": str(f), "bytes": f.stat().st_size, "sha256": sha256_of(f)} for f in files]
-
-
-def _plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(_plain(one) for one in value.values())
-    return value is None or isinstance(value, (str, int, float, bool))
-
-
-def _described(value: Any) -> str | list[str]:
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, (list, tuple)) and all(isinstance(one, (str, Path)) for one in value):
-        return [str(one) for one in value]
-    return f"a {type(value).__name__} in memory"
 
 
 def _write_vectors(selection: Selection, folder: Path, format: str | None) -> Path:

@@ -17,6 +17,7 @@ from scipy import stats
 
 from tests.command.run import COMMAND, texts, tsds, write_jsonl
 from tests.search.data import clustered
+from tsds.begun import begun_with
 from tsds.compare.cells import Bench, Cell, Contender
 from tsds.compare.comparison import compare
 from tsds.compare.measures import near_duplicate_share
@@ -24,7 +25,6 @@ from tsds.compare.saved import _fingerprint, compare_to
 from tsds.compare.statistics import Interval, t95
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
-from tsds.output import begun_with
 from tsds.settings import Settings
 
 POOL, TARGETS = clustered(1500, 24), clustered(40, 24, seed=9)

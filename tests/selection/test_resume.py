@@ -16,12 +16,12 @@ import pytest
 
 from tests.command.run import texts, write_jsonl
 from tests.command.run import tsds as command
+from tsds.begun import begun_with
 from tsds.census import take_census
 from tsds.checkpoint import Checkpoint, resumable
 from tsds.corpus import Corpus
 from tsds.encoding import Embedder
 from tsds.errors import InputError
-from tsds.output import begun_with
 from tsds.records import Pool
 from tsds.settings import Settings
 from tsds.stages import Stages

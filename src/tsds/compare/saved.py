@@ -13,10 +13,10 @@ import numpy as np
 import orjson
 
 import tsds
+from tsds.begun import begun_with
 from tsds.compare.cells import Cell
 from tsds.compare.comparison import Comparison, compare
 from tsds.errors import InputError
-from tsds.output import begun_with
 from tsds.records import atomic_file, repeatable
 from tsds.settings import Settings
 from tsds.stages import Listener

@@ -22,7 +22,6 @@ from tsds.records import atomic_file, sha256_of
 
 Keys = NDArray[np.uint64]  # [n, 2], a digest of each text
 Precision = Literal["float16", "float32", "int8"]
-PRECISIONS: tuple[Precision, ...] = ("float16", "float32", "int8")
 _FLOAT16_LARGEST = 65504.0
 
 

@@ -12,7 +12,8 @@ from tsds.records.text import FOUND, TextSpec, absent, lookup, missing, top_leve
 
 #: What becomes of ids: read and checked, shown as they are, or left alone.
 Ids = Literal["unique", "shown", "unread"]
-_GROUPS = ("source", "dataset", "subset")
+#: Where the source of a record is looked for.
+GROUP_FIELDS = ("source", "dataset", "subset")
 _BYTES_PER_TOKEN = 4
 
 
@@ -48,7 +49,7 @@ class Fields:
     def columns(self) -> frozenset[str]:
         """The top-level fields that may be looked at."""
         named = [name for name in (self.id_field or "id", self.group_field, self.tokens_field) if name]
-        return self.text.columns | top_level(named) | frozenset(_GROUPS if self.group_field is None else ())
+        return self.text.columns | top_level(named) | frozenset(GROUP_FIELDS if self.group_field is None else ())
 
     def candidate(self, record: Record) -> Candidate | None:
         """What a record offers, or None if its text is empty or white space.
@@ -94,7 +95,7 @@ class Fields:
 
     def _group(self, record: dict[str, object]) -> str | None:
         if self.group_field is None:
-            value = next((record[name] for name in _GROUPS if record.get(name) is not None), None)
+            value = next((record[name] for name in GROUP_FIELDS if record.get(name) is not None), None)
             return value if isinstance(value, str) else str(value) if isinstance(value, int) else None
         value = lookup(record, self.group_field)
         if absent(value):

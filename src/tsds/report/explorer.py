@@ -260,7 +260,7 @@ def _held_out(selection: Selection) -> list[HeldOut]:
 
     The interval is that of the difference to the best, by two standard errors.
     """
-    trials = getattr(selection.answer, "trials", None) or ()
+    trials = selection.answer.trials
     taken = {trial.sampling for trial in trials if trial.chosen}
     return [
         HeldOut(neighbors=t.neighbors, cost=t.cost, low=t.cost - 2 * t.error, high=t.cost + 2 * t.error)

@@ -9,11 +9,12 @@ from typing import Any, cast
 import orjson
 
 from tsds.errors import InputError
+from tsds.places import PAGE, RUN
 from tsds.report.facts import Facts
 from tsds.report.page import write_page
 from tsds.report.page_facts import ComparedFact, Explorer
 
-PAGE, RUN, COMPARISON = "report.html", "run.json", "compare.json"
+COMPARISON = "compare.json"
 #: What a folder of scores may hold: those of `tsds compare`, or of `tsds evaluate`.
 _SCORES = (COMPARISON, "evaluate.json")
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tsds.arrays import Rows
+from tsds.records.fields import GROUP_FIELDS
 from tsds.report.page_facts import Cluster, FieldShift, Histogram, Lengths, Share, TaskFact
 from tsds.report.shown import Shown, name
 from tsds.selection import Selection
@@ -17,7 +18,6 @@ from tsds.transport import RegularizationPath
 FIELDS, VALUES, BINS, CLUSTERS = 8, 24, 24, 15
 #: A field with more different values than this share of the records is a text or an id, not a category.
 _DIFFERENT, _MOST_DIFFERENT = 0.2, 60
-_GROUPS = ("source", "dataset", "subset")
 
 
 def source_shift(selection: Selection, shown: Shown) -> list[FieldShift]:
@@ -197,4 +197,4 @@ def _shift(field: str, values: list[Share], more: int, pool: int, total: int, ch
 
 
 def _found_group(shown: Shown) -> str:
-    return next((key for key in _GROUPS if any(key in raw for raw in shown.raw)), "source")
+    return next((key for key in GROUP_FIELDS if any(key in raw for raw in shown.raw)), "source")

@@ -108,9 +108,7 @@ def solve(
         raise ValueError(f"the penalty must not be negative, not {penalty}")
     s = curve.neighbors(penalty)
     if s is not None and s <= half * (1 + ROUNDING):
-        return _nearest(
-            d, w, s, penalty, mu, curve, "nearest", True, f"s = {s:.6g} needs no candidate beyond the lists"
-        )
+        return _nearest(d, w, s, penalty, mu, "nearest", True, f"s = {s:.6g} needs no candidate beyond the lists")
     if not complete:
         return _truncated(d, w, penalty, mu, curve, half)
     # The greedy rule of Theorem 3.2 ends at W/2: from there on the regularizer also binds from below.
@@ -118,12 +116,10 @@ def solve(
         whole = w * (mu / row_weight)[:, None]
         cost = _cost(whole, d)
         return Plan(whole, None, penalty, cost, "whole", True, "the penalty outweighs every distance: all candidates")
-    return _nearest(d, w, half, penalty, mu, curve, "half", True, "s is half the pool's weight, where the path ends")
+    return _nearest(d, w, half, penalty, mu, "half", True, "s is half the pool's weight, where the path ends")
 
 
-def _nearest(
-    d: Array, w: Array, s: float, penalty: float, mu: Array, curve: PenaltyCurve, regime: Regime, exact: bool, why: str
-) -> Plan:
+def _nearest(d: Array, w: Array, s: float, penalty: float, mu: Array, regime: Regime, exact: bool, why: str) -> Plan:
     mass = row_mass(w, s, mu)
     return Plan(mass, s, penalty, _cost(mass, d), regime, exact, why)
 
@@ -135,18 +131,18 @@ def _with_neighbors(d: Array, w: Array, s: float, mu: Array, curve: PenaltyCurve
         if math.isinf(curve.horizon):
             raise ValueError(f"neighbors {s:g} exceeds half of the pool's weight, {half:g}; no penalty gives it")
         why = f"s = {s:g} is not below half of the weight that the lists hold: fetch more neighbours"
-        return _nearest(d, w, min(s, curve.horizon), np.nan, mu, curve, "nearest", False, why)
+        return _nearest(d, w, min(s, curve.horizon), np.nan, mu, "nearest", False, why)
     if s > curve.horizon:
         why = f"s = {s:g} exceeds the shortest list's weight {curve.horizon:.6g}: fetch more neighbours"
-        return _nearest(d, w, curve.horizon, np.nan, mu, curve, "nearest", False, why)
+        return _nearest(d, w, curve.horizon, np.nan, mu, "nearest", False, why)
     penalty = curve.penalty_range(s)[1]
-    return _nearest(d, w, s, penalty, mu, curve, "nearest", True, f"s = {s:.6g} needs no candidate beyond the lists")
+    return _nearest(d, w, s, penalty, mu, "nearest", True, f"s = {s:.6g} needs no candidate beyond the lists")
 
 
 def _truncated(d: Array, w: Array, penalty: float, mu: Array, curve: PenaltyCurve, half: float) -> Plan:
     s = min(curve.horizon, half)
     why = f"the lists end at s = {curve.horizon:.6g}, before the penalty is reached: fetch more neighbours"
-    return _nearest(d, w, s, penalty, mu, curve, "nearest", False, why)
+    return _nearest(d, w, s, penalty, mu, "nearest", False, why)
 
 
 def far_minus_near(d: Array, w: Array, half: float, mu: Array) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import orjson
@@ -24,7 +24,6 @@ from tsds.records import sha256_of
 _PARTS = (".json", ".safetensors", ".bin", ".model", ".txt", ".jinja")
 #: Tokens of a batch, padding included: on a CPU more gain nothing (benchmarks/embedding.py).
 CPU_TOKENS, GPU_TOKENS = 4096, 65536
-Result = TypeVar("Result")
 
 
 def need(package: str, feature: str, extra: str) -> None:

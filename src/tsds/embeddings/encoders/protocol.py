@@ -36,10 +36,6 @@ class Report:
     truncated: int = 0
     unfit: int = 0
 
-    def since(self, before: Report) -> Report:
-        """What happened after `before`."""
-        return Report(self.texts - before.texts, self.truncated - before.truncated, self.unfit - before.unfit)
-
     def plus(self, other: Report) -> Report:
         """Both together."""
         return Report(self.texts + other.texts, self.truncated + other.truncated, self.unfit + other.unfit)
