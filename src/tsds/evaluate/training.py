@@ -191,5 +191,11 @@ def settled(settling: Settling) -> Callable[[list[float]], bool]:
 
 
 def quiet_threads() -> None:
-    """One setting of the tokenizers' library that would warn in processes with threads."""
+    """Settings of libraries, before they are used: a warning in processes with threads, and what a CPU keeps.
+
+    Of every new shape of a batch a CPU keeps what it has prepared for products in bfloat16, a thousand of them by
+    default: gigabytes, as hardly a batch has the shape of another.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, "16")
