@@ -44,6 +44,7 @@ class Candidates:
       records: the records; None for an array.
       names: of the files or arrays.
       digest: of the vectors, copies included.
+      given: a pool of vectors as it is, one for each record and without what was done to them; None for records.
     """
 
     vectors: Vectors
@@ -52,6 +53,7 @@ class Candidates:
     records: Pool | None
     names: list[str]
     digest: str = ""
+    given: Vectors | None = None
 
 
 @dataclass
@@ -147,10 +149,10 @@ def _fetch(source: Any, stages: Stages) -> None:
 
 
 def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
-    vectors = Vectors.of(as_given(pool), "pool")
-    tasks = tasks or {"": vectors.take(np.arange(1))}
+    whole = Vectors.of(as_given(pool), "pool")
+    tasks = tasks or {"": whole.take(np.arange(1))}
     wanted = {name: Vectors.of(as_given(source), name or "target") for name, source in tasks.items()}
-    n = len(vectors)
+    n = len(whole)
     check_room(stages.engine.memory, n, sum(map(len, wanted.values())))
     nothing = np.zeros(n, np.int32)
     census = Census(
@@ -160,14 +162,15 @@ def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: S
     if settings.budget.kind == "tokens":
         raise InputError("a size in tokens needs texts, and the pool is embeddings", remedy="give a number of examples")
     for name, source in wanted.items():
-        check_widths(vectors, source)
+        check_widths(whole, source)
         scan(source, settings.metric, name or "target", bounded=not settings.transform)
     given: list[NDArray[Any]] = [source.take(np.arange(len(source))) for source in wanted.values()]
-    vectors, given, scratch = transformed(vectors, given, settings, stages)
+    vectors, given, scratch = transformed(whole, given, settings, stages)
     if settings.transform:
         for name, rows in zip(tasks, given, strict=True):
             scan(Vectors.of(rows), settings.metric, name or "target")
     candidates = _distinct(vectors, census, None, names_of(pool, "pool"), settings, stages)
+    candidates = replace(candidates, given=whole)
     found = [_placed(rows, candidates) for rows in given]
     sources: list[tuple[Pool | None, NDArray[np.int64]]] = [(None, np.arange(len(x))) for x in found]
     weights = [np.ones(len(x)) for x in found]

@@ -176,8 +176,9 @@ def _checksums(records: Any, names: list[str]) -> list[dict[str, str | int]]:
 
 def _write_vectors(selection: Selection, folder: Path, format: str | None) -> Path:
     check_format(format, vectors=True)
-    rows = np.repeat(selection.answer.rows, selection.drawn.counts)
+    given = selection.inputs.candidates.given
+    assert given is not None, "a pool without records is given as vectors"
     path = folder / "selected.npy"
     with atomic_file(path) as file:
-        np.save(file, selection.inputs.candidates.vectors.around(None).take(rows), allow_pickle=False)
+        np.save(file, given.take(np.repeat(selection.indices, selection.counts)), allow_pickle=False)
     return path

@@ -52,6 +52,24 @@ def test_the_table_has_the_ids_and_never_all_texts(ids: str, tmp_path: Path) -> 
     assert written == ([str(one) for one in expected] if ids in ("text", "both") else expected)
 
 
+def test_chosen_vectors_are_written_as_they_were_given(tmp_path: Path) -> None:
+    """Far from the origin, some of them copies, and transformed for the search: none of that is the user's."""
+    pool, target = clustered(300, 8) + np.float32(1000), clustered(5, 8, seed=1) + np.float32(1000)
+    pool[150:200] = pool[:50]
+    np.save(tmp_path / "pool.npy", pool)
+    cases: list[tuple[Any, dict[str, Any]]] = [
+        (tmp_path / "pool.npy", {"transform": "normalize"}),
+        (pool, {"transform": "pca:4"}),
+        (pool, {"capacity": 5}),
+    ]
+    for source, options in cases:
+        chosen = tsds.select(source, target, size=20, **options)
+        chosen.save(tmp_path / "out", overwrite=True)
+        written = np.load(tmp_path / "out" / "selected.npy")
+        np.testing.assert_array_equal(written, pool[np.repeat(chosen.indices, chosen.counts)])
+        assert written.dtype == np.float32 and (len(written) > len(chosen.indices)) == ("capacity" in options)
+
+
 def test_of_each_stop_of_the_path_only_the_largest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = tsds.select(texts(400), texts(8, seed=1), size=20, neighbors=30)
     alive: list[weakref.ref[Any]] = []
