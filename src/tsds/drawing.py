@@ -68,7 +68,8 @@ def draw(
             pi = size * p
     if in_tokens:
         counts = within_tokens(counts, p, tokens, int(budget.amount))
-        return Drawn(counts, pi, bool(tokens.sum() < budget.amount), sampling)
+        every = int((tokens * np.maximum(counts, 1)).sum())  # if those that were left out came in as well
+        return Drawn(counts, pi, every < budget.amount, sampling)
     return Drawn(counts, pi, bool(counts.sum() < size), sampling)
 
 

@@ -86,23 +86,25 @@ def multinomial(p: Array, size: int, rng: np.random.Generator) -> Counts:
 def within_tokens(counts: Counts, p: Array, tokens: NDArray[np.int64], budget: int) -> Counts:
     """Mend a drawing so that its tokens come as near to the budget as possible from below.
 
-    The least probable of the drawn go until the rest fits; then the most probable of the others that still fit come in.
+    The least probable of the drawn go until the rest fits, of the last of them as many times as need be; then the most
+    probable of the others that still fit come in, once or as often as they were drawn.
 
     Args:
-      counts: [n], 0 or 1, as drawn.
+      counts: [n], as drawn.
       p: [n], probabilities.
       tokens: [n], tokens of each candidate.
       budget: tokens allowed.
 
     Returns:
-      [n], 0 or 1.
+      [n], none of them more than max(1, as drawn).
     """
-    counts = counts.copy()
     order = np.argsort(-p, kind="stable")
-    drawn = order[counts[order] > 0]
-    counts[drawn[np.cumsum(tokens[drawn]) > budget]] = 0
-    left = budget - int(tokens[counts > 0].sum())
-    for j in order[counts[order] == 0]:
+    cost = (tokens * counts)[order]
+    kept = np.zeros_like(counts)
+    kept[order] = np.clip((budget - (np.cumsum(cost) - cost)) // tokens[order], 0, counts[order])
+    left = budget - int((tokens * kept).sum())
+    for j in order[kept[order] == 0]:
         if tokens[j] <= left:
-            counts[j], left = 1, left - int(tokens[j])
-    return counts
+            kept[j] = min(max(int(counts[j]), 1), left // int(tokens[j]))
+            left -= int(tokens[j] * kept[j])
+    return kept

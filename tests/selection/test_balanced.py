@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tsds
+from tests.command.run import texts
 from tests.search.data import clustered
 from tests.truth import brute_force
 from tsds.demo import pool_path, target_path
@@ -35,6 +36,9 @@ def test_capacity_lets_good_candidates_count_more_than_once() -> None:
     assert 1 / 80 < found.answer.probability.max() <= 1 / 20 + 1e-9
     assert found.counts.sum() == 80 and 1 < found.counts.max() <= 4 and len(found.indices) < 60
     assert tsds.select(POOL, TARGETS, size=80, capacity=20).settings.method == "balanced"
+    found = tsds.select(texts(300), texts(30, seed=1), size="5000-tokens", capacity=3)
+    tokens = found.inputs.candidates.census.tokens[found.answer.rows] @ found.drawn.counts
+    assert 4900 < tokens <= 5000 and found.counts.max() > 4 and not found.drawn.short
 
 
 def test_a_group_of_near_duplicates_has_the_room_of_one() -> None:
