@@ -20,6 +20,10 @@ def test_lines_tell_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     for seconds, rows in ((30, 100), (31, 100), (5, 10), (60, 90)):
         now += seconds
         lines.advance(rows)
+    lines.start("without usable records", 100)
+    now += 90
+    lines.advance(0)
+    lines.end()
     lines.start("inner", None)
     now += 120
     lines.advance(240)

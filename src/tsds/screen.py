@@ -92,7 +92,7 @@ class Lines:
         stage = self._open[-1]
         stage.done += rows
         now = time.monotonic()
-        if now - stage.told < self.every:
+        if not stage.done or now - stage.told < self.every:  # without anything done there is no rate
             return
         stage.told = now
         rate = stage.done / (now - stage.began)
