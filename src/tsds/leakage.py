@@ -7,12 +7,13 @@ of the GPT-3 report, appendix C). Words are those of the hash encoder. Runs are 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.embeddings.encoders.ngrams import blocks, mix, words
+from tsds.embeddings.encoders.ngrams import MAX_CHARACTERS, all_words, blocks, mix, words
 
 RUN = 13
 _BASE = np.uint64(0x9E3779B97F4A7C15)
@@ -27,10 +28,9 @@ def digests(texts: Iterable[str]) -> NDArray[np.uint64]:
 def runs(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """Every run of thirteen words: its text, [r], and its hash, [r]; a shorter text is one run of all its words."""
     rows, hashes, done = [], [], 0
-    for block in blocks([texts], 512):
-        row, word = words(block)
+    for count, row, word in _words(texts):
         word = mix(word)
-        length = np.bincount(row, minlength=len(block))
+        length = np.bincount(row, minlength=count)
         # Horner's rule over the next thirteen words, for every place at once; shorter texts stop at their end.
         place = np.arange(len(word)) - np.repeat(np.cumsum(length) - length, length)
         size = np.minimum(length, RUN)[row]
@@ -42,8 +42,19 @@ def runs(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
             value = np.where(within, value * _BASE + word[at], value)
         rows.append(row[starts] + done)
         hashes.append(mix(value))
-        done += len(block)
+        done += count
     return np.concatenate(rows), np.concatenate(hashes)
+
+
+def _words(texts: Sequence[str]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint64]]]:
+    """Some texts after others, a long one by itself: how many, and of each word the text among them and the hash."""
+    for long, some in groupby(map(str.lower, texts), lambda text: len(text) > MAX_CHARACTERS):
+        if long:
+            for word in map(all_words, some):
+                yield 1, np.zeros(len(word), np.int64), word
+        else:
+            for block in blocks(([text] for text in some), 512):
+                yield len(block), *words(block)
 
 
 class Guard:

@@ -130,6 +130,14 @@ def test_blocks_keep_all_texts_in_order(batches: list[list[str]], rows: int) -> 
     assert all(1 <= len(block) <= rows for block in cut)
 
 
+def test_pieces_of_a_long_text_have_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["the cat's 2 naïve_bayes, 最优 transport🙂 … -- été " * 5, " --- a ---------------------- ", "?! … -- "]
+    whole = [ngrams.words([text])[1].tolist() for text in texts]
+    for size in range(len("naïve_bayes"), 50):
+        monkeypatch.setattr(ngrams, "MAX_CHARACTERS", size)
+        assert [ngrams.all_words(text).tolist() for text in texts] == whole
+
+
 def test_a_very_long_text_is_read_from_its_beginning() -> None:
     size = ngrams.MAX_CHARACTERS
     blocks = list(ngrams.blocks([["İ" * size, "short", "x" * (size + 5)]], rows=10))

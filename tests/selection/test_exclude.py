@@ -9,6 +9,8 @@ import pytest
 
 import tsds
 from tests.command.run import texts, write_jsonl
+from tsds.embeddings.encoders.ngrams import MAX_CHARACTERS
+from tsds.leakage import RUN, Guard, digests
 
 POOL = texts(120)
 TARGET = [{"body": text, "t": text, "text": "x"} for text in texts(6, seed=1)]
@@ -62,3 +64,17 @@ def test_its_unusable_records_refuse_or_are_left_out_and_counted(tmp_path: Path)
     assert gone == set(SECRET)
     (line,) = [what for what, _ in chosen.warnings if "--exclude" in what]
     assert "1 records of --exclude were left out as unusable" in line and "test.jsonl, line 1" in line
+
+
+def test_long_texts_are_seen_to_their_ends() -> None:
+    """What is shared may lie anywhere in a candidate or in a test text, across the places where they are cut too."""
+    told = [f"Word{i}" for i in range(250_000)]
+    long = " ".join(told)
+    assert len(long) > 2 * MAX_CHARACTERS
+    cut = len(long[:MAX_CHARACTERS].split())
+    parts = [" ".join(told[at : at + RUN]).upper() for at in (9, cut - 7, 150_000, len(told) - RUN)]
+    guard = Guard([parts], overlapping=True)
+    some = ["short", "x" * 2 * MAX_CHARACTERS + "! " + parts[1], long]
+    assert guard.leaks(some, digests(some)).tolist() == [False, True, True]
+    few = [*parts, " ".join(told[9 : 8 + RUN]), "other words"]
+    assert Guard([[long]], overlapping=True).leaks(few, digests(few)).tolist() == [True] * 4 + [False] * 2

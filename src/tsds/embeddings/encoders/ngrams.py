@@ -167,6 +167,24 @@ def words(block: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     return row, (prefix[stops] - prefix[starts]) * _powers(_INVERSE)[starts]
 
 
+def all_words(text: str) -> NDArray[np.uint64]:
+    """The words of one lower-cased text of any length, as `words` hashes them, [w].
+
+    A word longer than MAX_CHARACTERS is read as several, cut from its start.
+    """
+    found, marks, start = list[NDArray[np.uint64]](), list[NDArray[np.uint64]](), 0
+    while start < len(text):
+        piece = text[start : start + MAX_CHARACTERS + 1]  # with the character that follows: a word may go on there
+        classes = character_classes()[np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)]
+        if len(piece) > MAX_CHARACTERS:
+            between = np.flatnonzero((classes[:-1] != WORD) | (classes[1:] != WORD))
+            piece = piece[: int(between[-1]) + 1 if len(between) else MAX_CHARACTERS]
+        # As in `words`, marks are words only where the whole text has nothing else.
+        (found if classes[: len(piece)].any() else marks).append(words([piece])[1])
+        start += len(piece)
+    return np.concatenate(found or marks)
+
+
 def _boundaries(
     classes: NDArray[np.uint8], ends: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
