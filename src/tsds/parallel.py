@@ -44,10 +44,11 @@ def threads(count: int) -> Iterator[None]:
 def map_ordered(work: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
     """work(item) for each item, on threads, yielded in order; at most one item per thread waits, so memory is bounded.
 
-    BLAS is held to one thread meanwhile: many small products on many threads would fight over the cores.
+    BLAS is held to one thread meanwhile: many small products on many threads would fight over the cores. For the same
+    reason, and as their threads know nothing of the bound out here, what `work` itself maps has one thread.
     """
     count = allowed()
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(count) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(count, initializer=_allowed.set, initargs=(1,)) as pool:
         waiting: deque[Future[Out]] = deque()
         try:
             for item in items:

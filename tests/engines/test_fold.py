@@ -20,7 +20,7 @@ from tsds.embeddings.transforms import Learned, Transform
 from tsds.engines import LocalEngine, Span, engine_named
 from tsds.engines.base import Tree
 from tsds.errors import InputError, MissingExtra
-from tsds.parallel import allowed, cores
+from tsds.parallel import allowed, cores, map_ordered, threads
 from tsds.store_command import embed
 
 
@@ -65,6 +65,16 @@ def test_workers_bound_the_threads() -> None:
         assert found[-1] == workers
         assert list(LocalEngine(workers).each("count", lambda context, item: allowed(), None, "ab")) == [workers] * 2
     assert allowed() == cores()
+
+
+def test_work_inside_of_work_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "cores", lambda: 64)
+    for count in (1, 3):
+        with threads(count):
+            assert list(map_ordered(lambda _: allowed(), range(5))) == [1] * 5
+            nested = map_ordered(lambda item: list(map_ordered(lambda _: allowed(), range(item))), range(4))
+            assert list(nested) == [[], [1], [1, 1], [1, 1, 1]]
+            assert allowed() == count
 
 
 def test_between_the_parts_of_each_the_bound_is_not_there() -> None:
