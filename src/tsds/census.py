@@ -7,7 +7,7 @@ which names it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -24,6 +24,8 @@ from tsds.records import IdHashes, Part, Pool, Tally, repeated
 from tsds.stages import Advance
 
 BATCH = 4096
+#: Different sources that are told apart. Where there are more, as many as records perhaps, the field is another thing.
+SOURCES = 1 << 16
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Census:
       excluded: records dropped because they leak.
       equal_to_target: [n], whether the text equals that of a target.
       ends: records up to the end of each file, where files were read one by one; empty if not.
+      many_groups: whether there are more sources than are told apart; the pool is taken as one without.
     """
 
     rows: Rows
@@ -57,6 +60,7 @@ class Census:
     excluded: int = 0
     equal_to_target: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     ends: list[int] = field(default_factory=list)
+    many_groups: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -78,18 +82,47 @@ class Census:
             self.excluded,
             self.equal_to_target[kept],
             self.ends,
+            self.many_groups,
         )
 
 
 @dataclass
 class _Found:
-    """What reading some records has found; `rows` and `shard` count from the first of them."""
+    """What reading some records has found; `rows` and `shard` count from the first of them.
+
+    Where there are too many sources to be told apart, `group_names` is None and `group` -1.
+    """
 
     columns: dict[str, NDArray[Any]]
-    group_names: list[str]
+    group_names: list[str] | None
     tally: Tally
     excluded: int
     ids: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if self.group_names is None:
+            self.columns["group"] = np.full_like(self.columns["group"], -1)
+
+
+class _Sources:
+    """Numbers the names of sources in order of appearance; `known` is None once they are too many."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] | None = {}
+
+    def numbers(self, names: Sequence[str | None]) -> NDArray[np.int32]:
+        """Of each of these names, [n]; -1 for none."""
+        known = self.known
+        if known is not None:
+            found = [-1 if name is None else known.setdefault(name, len(known)) for name in names]
+            if len(known) <= SOURCES:
+                return np.array(found, np.int32)
+            self.known = None
+        return np.full(len(names), -1, np.int32)
+
+    def names(self) -> list[str] | None:
+        """All of them by number; None if they are too many."""
+        return None if self.known is None else list(self.known)
 
 
 def take_census(
@@ -134,7 +167,7 @@ def take_census(
         columns["tokens"],
         columns["shard"],
         columns["group"],
-        whole.group_names,
+        whole.group_names or [],
         tally.read,
         tally.used,
         tally.empty,
@@ -143,6 +176,7 @@ def take_census(
         whole.excluded,
         columns["equal"],
         ends,
+        whole.group_names is None,
     )
     return census.only(*first_of_equals(columns["key"])) if collapse else census
 
@@ -194,23 +228,22 @@ def _found_in(
     kinds = {"rows": nothing, "tokens": nothing, "shard": nothing.astype(np.int32), "group": nothing.astype(np.int32),
              "key": np.zeros((0, 2), np.uint64), "equal": np.zeros(0, bool)}  # fmt: skip
     parts: dict[str, list[Any]] = {name: [empty] for name, empty in kinds.items()}
-    names: dict[str, int] = {}
+    sources = _Sources()
     excluded = 0
     for batch in pool.batches(BATCH, ids):
         key = digests(batch.texts)
         leaks = exclude.leaks(batch.texts, key) if exclude else np.zeros(len(batch), bool)
         kept = np.flatnonzero(~leaks)
         excluded += int(leaks.sum())
-        group = [-1 if name is None else names.setdefault(name, len(names)) for name in batch.groups]
         parts["rows"].append(batch.rows[kept])
         parts["tokens"].append(batch.tokens[kept])
         parts["shard"].append(np.full(len(kept), batch.shard, np.int32))
-        parts["group"].append(np.array(group, np.int32)[kept])
+        parts["group"].append(sources.numbers(batch.groups)[kept])
         parts["key"].append(key[kept])
         parts["equal"].append(targets.leaks(batch.texts, key)[kept] if targets else np.zeros(len(kept), bool))
         advance(len(batch))
     columns = {name: np.concatenate(values) for name, values in parts.items()}
-    return _Found(columns, list(names), pool.tally, excluded, nothing if ids is None else ids.array())
+    return _Found(columns, sources.names(), pool.tally, excluded, nothing if ids is None else ids.array())
 
 
 def _found_by(
@@ -230,11 +263,11 @@ def _found_there(context: tuple[Guard | None, Guard | None], part: Part) -> _Fou
 
 def _joined(found: list[_Found], ends: list[int]) -> _Found:
     """As if all files had been read in one pass."""
-    names: dict[str, int] = {}
+    sources = _Sources()
     columns: dict[str, list[NDArray[Any]]] = {name: [] for name in found[0].columns}
     tally = Tally()
     for shard, (one, end) in enumerate(zip(found, ends, strict=True)):
-        number = np.array([*(names.setdefault(name, len(names)) for name in one.group_names), -1], np.int32)
+        number = sources.numbers([*(one.group_names or []), None])
         for name, values in one.columns.items():
             columns[name].append(values)
         columns["rows"][-1] = one.columns["rows"] + (end - one.tally.read)
@@ -242,4 +275,5 @@ def _joined(found: list[_Found], ends: list[int]) -> _Found:
         columns["group"][-1] = number[one.columns["group"]]
         tally = tally.plus(one.tally)
     whole = {name: np.concatenate(values) for name, values in columns.items()}
-    return _Found(whole, list(names), tally, sum(one.excluded for one in found), np.zeros(0, np.int64))
+    names = None if any(one.group_names is None for one in found) else sources.names()
+    return _Found(whole, names, tally, sum(one.excluded for one in found), np.zeros(0, np.int64))

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tsds.census import SOURCES
+
 if TYPE_CHECKING:
     from tsds.selection import Selection
 
@@ -83,6 +85,9 @@ def _records(selection: Selection) -> list[tuple[str, str | None]]:
     found: list[tuple[str, str | None]] = []
     if census.bad:
         found.append((f"{census.bad:,} records of the pool were left out as unusable: {census.problems[0]}", None))
+    if census.many_groups:
+        what = f"the pool names more than {SOURCES:,} different sources, and is taken as one without"
+        found.append((what, "name the field that tells where a record is from: --group-field NAME"))
     equal = census.equal_to_target
     chosen = equal[selection.answer.rows[selection.drawn.counts > 0]]
     if equal.any():

@@ -99,6 +99,24 @@ def test_the_workers_find_what_one_process_finds(
     assert there.ends[-1] == there.read and len(there.ends) == 7
 
 
+def test_sources_are_told_apart_up_to_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However they are spread over files: all in one, or the last of them in another."""
+    monkeypatch.setattr(census_module, "SOURCES", 5)
+    for name, sources in (
+        ("few", [f"s{i % 5}" for i in range(900)]),
+        ("one file", [f"s{i}" if 400 < i < 410 else None for i in range(900)]),
+        ("several", [f"s{i // 150}" for i in range(900)]),
+    ):
+        rows = [record | {"source": source} for record, source in zip(records(), sources, strict=True)]
+        folder = written(rows, tmp_path / name)
+        here = taken(folder, None)
+        assert_same(here, taken(folder, _Elsewhere(3)))
+        assert here.many_groups == (name != "few") == (not here.group_names) == (here.group == -1).all()
+    chosen = run(folder, texts(30, seed=1), Settings(20))
+    (line,) = [what for what, remedy in chosen.warnings if "sources" in what and "--group-field" in str(remedy)]
+    assert line.startswith("the pool names more than") and chosen.inputs.candidates.census.many_groups
+
+
 def test_bad_records_and_repeated_ids_are_told_as_by_one_process(engine: Engine, tmp_path: Path) -> None:
     rows: list[Any] = records()
     rows[700] = {"id": "r700", "text": 7}

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tsds.evaluate.cells import Place
 from tsds.evaluate.data import Data, read, read_tests
 from tsds.evaluate.diets import Diets
 from tsds.evaluate.experiment import Diet, Fed, train_on
+from tsds.evaluate.grid import look_at
 from tsds.evaluate.presets import preset_of, rate_of, tuning_of
 from tsds.evaluate.running import evaluate
 from tsds.evaluate.selecting import Selector, drawn_examples
@@ -110,6 +112,17 @@ def test_workers_of_ray_find_what_one_process_finds(tmp_path: Path, monkeypatch:
     with pytest.raises(InputError, match="no Ray cluster answers"):
         pretrained(Path(), "nowhere", methods=methods, engine="ray:127.0.0.1:1")
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_look_at_the_pool_holds_no_more_than_two_sources(tmp_path: Path) -> None:
+    pool = run.write_jsonl(tmp_path / "p.jsonl", [{"text": f"t {i}", "source": f"{i:0600}"} for i in range(30_000)])
+    look_at(pool, 10)  # what is imported at the first time is not counted
+    tracemalloc.start()
+    try:
+        assert look_at(pool, 10).grouped
+        assert tracemalloc.get_traced_memory()[1] < 19e6  # the names of all are 18 MB, what is read at once 14 MB
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_does_not_look_at_the_target_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

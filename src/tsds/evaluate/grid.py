@@ -58,10 +58,11 @@ class PoolFacts:
 def look_at(path: Path, sample: int) -> PoolFacts:
     """Read the pool once, and a random sample of so many of its texts."""
     pool = Pool.open(path)
-    rows, groups = [], set()
+    rows, groups = [], set[str | None]()
     for batch in pool.batches():
         rows.append(batch.rows)
-        groups |= set(batch.groups)
+        if len(groups) < 2:  # more are of no matter, and there may be as many as records
+            groups |= set(batch.groups)
     every = np.concatenate(rows)
     order = np.random.default_rng(31).permutation(len(every))
     some = np.sort(order[:sample])
