@@ -10,11 +10,14 @@ import pytest
 from tests.search.data import clustered
 from tests.truth import brute_force
 from tests.truth.brute_force import nearest
-from tsds import neighbors
+from tsds import neighbors, searching
+from tsds.compare.comparison import compare
 from tsds.density import DensitySearch
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
+from tsds.methods import kde
 from tsds.neighbors import NeighborSearch
+from tsds.settings import Settings
 
 torch = pytest.importorskip("torch")
 from tsds import on_device
@@ -80,6 +83,20 @@ def test_densities_are_those_of_brute_force(metric: Any, h: float) -> None:
     assert (found.pairs, found.margin, found.recall) == (plain.pairs, 1.0, 1.0)
     alone = DensitySearch(Vectors.of(pool), None, h, metric, largest_norm=1.01, device="cpu").search(rows)
     np.testing.assert_allclose(alone.rho, brute_force.density(pool, rows, h, metric), rtol=1e-9)
+
+
+def test_all_passes_of_a_comparison_are_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str | None] = []
+
+    class Told(DensitySearch):
+        def __init__(self, *given: Any, device: str | None, **named: Any) -> None:
+            seen.append(device)
+            super().__init__(*given, device=device, **named)
+
+    monkeypatch.setattr(searching, "search_device", lambda asked, engine: "cpu")
+    monkeypatch.setattr(kde, "DensitySearch", Told)
+    compare(clustered(600, 24), clustered(20, 24, seed=1), Settings(20, bandwidth=0.3), ["kde"], folds=2)
+    assert seen and set(seen) == {"cpu"}
 
 
 def test_a_device_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,7 @@ class Bench:
       size: examples wanted.
       search: of all targets.
       bandwidth: of all methods that have none of their own.
-      engine: what passes over the pool run on.
+      engine, device: what passes over the pool run on.
     """
 
     inputs: Inputs
@@ -136,6 +136,7 @@ class Bench:
     search: NeighborSearch
     bandwidth: Bandwidth
     engine: Engine
+    device: str | None
 
     def __post_init__(self) -> None:
         self._shared: dict[str, Any] = {}
@@ -184,7 +185,8 @@ class Bench:
     def _problem(self, settings: Settings, search: NeighborSearch, seen: NDArray[np.int64]) -> Problem:
         asked = settings.bandwidth
         bandwidth = self.bandwidth if asked == "auto" else Bandwidth(float(asked), "as asked")
-        whole = problem_of(self.inputs, settings, self.size, search, bandwidth, Stages(engine=self.engine))
+        stages = Stages(engine=self.engine, device=self.device)
+        whole = problem_of(self.inputs, settings, self.size, search, bandwidth, stages)
         mu = whole.mu[seen]
         return replace(
             whole,

@@ -146,7 +146,7 @@ def compare(
         bandwidth = choose_bandwidth(settings, inputs, search, stages)
         if settings.target_weights == "density":
             inputs.targets = shared_by_density(inputs.targets, bandwidth.value, settings.metric)
-        bench = Bench(inputs, settings, size, search, bandwidth, stages.engine)
+        bench = Bench(inputs, settings, size, search, bandwidth, stages.engine, stages.device)
         known = {(cell.contender, cell.draw, cell.fold): cell for cell in done}
         cells = []
         with stages.stage("compare", len(contenders) * folds * draws) as advance:

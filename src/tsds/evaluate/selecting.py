@@ -84,7 +84,7 @@ class Selector:
         except BaseException:
             self._inputs.close()
             raise
-        self._bench = Bench(self._inputs, settings, 1, search, bandwidth, stages.engine)
+        self._bench = Bench(self._inputs, settings, 1, search, bandwidth, stages.engine, stages.device)
         self._seconds = stages.seconds - began
         self._guard = Guard([list(tests)], overlapping=True)
         self._searches: dict[int, tuple[Any, float]] = {}
