@@ -188,8 +188,10 @@ def failing(context: Any, span: Span) -> int:
 
 
 def test_bad_input_is_the_same_line_as_on_one_machine(connected: Any) -> None:
+    told: list[int] = []
     with pytest.raises(InputError, match=r"^pool.npy, row 0: holds NaN \(embed that record again\)$"):
-        RayEngine(workers=1).fold("check", failing, joined, None, [(0, 1)], lambda rows: None)
+        RayEngine(workers=1).fold("check", failing, joined, None, [(0, 1), (1, 2), (2, 3), (3, 4)], told.append)
+    assert not told  # at the first of them, not after all
 
 
 def test_the_command_joins_a_cluster(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,14 +69,15 @@ class RayEngine:
         """See Engine."""
         shared = ray.put(context)
         tree = Tree(lambda a, b: _merged.options(name=f"{name}, merge").remote(merge, a, b))
+        task: Any = _part.options(name=name, memory=self.memory, num_gpus=self._gpus)  # gives two references
         rows: dict[Any, int] = {}
         with _as_here(name):
             for span in spans:
                 while len(rows) >= _AHEAD * self.workers:
                     _finish_one(rows, advance)
-                ref = _worked.options(name=name, memory=self.memory, num_gpus=self._gpus).remote(work, shared, span)
-                rows[ref] = span[1] - span[0]
-                tree.add(ref)
+                done, part = task.remote(work, shared, span)
+                rows[done] = span[1] - span[0]
+                tree.add(part)
             while rows:
                 _finish_one(rows, advance)
             root: Part = ray.get(tree.root())
@@ -153,14 +154,30 @@ def _as_here(name: str) -> Iterator[None]:
 
 
 def _finish_one(rows: dict[Any, int], advance: Advance) -> None:
-    """Wait until one part is done; a part that failed says so."""
+    """Wait until one part is done; if it failed, the first in order that did says so, as on one machine."""
     done, _ = ray.wait(list(rows), num_returns=1, fetch_local=False)
     for ref in done:
+        try:
+            ray.get(ref)
+        except ray.exceptions.RayError:
+            for earlier in rows:
+                ray.get(earlier)
+            raise
         advance(rows.pop(ref))
 
 
 @ray.remote(max_retries=_RETRIES)
 def _worked(work: Any, context: Any, item: Any) -> Any:
+    return _in_one_thread(work, context, item)
+
+
+@ray.remote(max_retries=_RETRIES, num_returns=2)
+def _part(work: Any, context: Any, span: Span) -> Any:
+    """Nothing, in which an error would be told, and the result, which need not be fetched to know that there is one."""
+    return None, _in_one_thread(work, context, span)
+
+
+def _in_one_thread(work: Any, context: Any, item: Any) -> Any:
     from tsds.parallel import threads
 
     with threads(1):
