@@ -37,6 +37,10 @@ _NUMBERS = (
 MOST_SEEDS = 2**63
 
 
+#: Methods that look at a capacity, if only to refuse it.
+_WITH_CAPACITY = ("balanced", "auto", "auto-repeats")
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings of `select`; their meaning is documented there.
@@ -103,7 +107,9 @@ class Settings:
             raise InputError("--scale means nothing without --alpha", remedy="give --alpha too")
         if self.method == "auto" and (asked or self.capacity is not None):
             # A strength is the paper's, a capacity the balanced plan's: with one given nothing is left to choose.
-            object.__setattr__(self, "method", "kde" if asked else "balanced")
+            object.__setattr__(self, "method", "kde" if self.capacity is None else "balanced")
+        if self.capacity is not None and self.method not in _WITH_CAPACITY:
+            raise InputError(f"--capacity means nothing to method {self.method}", remedy="--method balanced")
         alpha = self.alpha
         fine = alpha is None or (_is_number(alpha) and 0 <= alpha <= 1)
         self._in_range("alpha", fine, "a number from 0 (diverse) to 1 (aligned)")

@@ -36,6 +36,10 @@ def test_capacity_lets_good_candidates_count_more_than_once() -> None:
     assert 1 / 80 < found.answer.probability.max() <= 1 / 20 + 1e-9
     assert found.counts.sum() == 80 and 1 < found.counts.max() <= 4 and len(found.indices) < 60
     assert tsds.select(POOL, TARGETS, size=80, capacity=20).settings.method == "balanced"
+    both = tsds.select(POOL, TARGETS, size=80, neighbors=2, capacity=20)
+    np.testing.assert_array_equal(both.indices, found.indices)
+    with pytest.raises(tsds.InputError, match="--capacity means nothing to method kde"):
+        tsds.select(POOL, TARGETS, size=80, method="kde", capacity=20)
     found = tsds.select(texts(300), texts(30, seed=1), size="5000-tokens", capacity=3)
     tokens = found.inputs.candidates.census.tokens[found.answer.rows] @ found.drawn.counts
     assert 4900 < tokens <= 5000 and found.counts.max() > 4 and not found.drawn.short
