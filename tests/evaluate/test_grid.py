@@ -98,6 +98,29 @@ def test_tokens_are_equal_and_pairs_are_paired(tmp_path: Path) -> None:
         pretrained(tmp_path, "out", epochs=3.0)
 
 
+def test_a_cell_that_diverged_counts_as_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The grid goes on, its tables and its plot are written, and the cell says what was no number."""
+
+    def diverging(model: Any, diet: Diet | None, *rest: Any) -> dict[str, float]:
+        values = train_on(model, diet, *rest)
+        for p in model.module.parameters() if diet is not None else ():
+            p.data.fill_(np.nan)
+        return values if diet is None else values | {"loss_last": np.nan}
+
+    monkeypatch.setattr(pretraining, "train_on", diverging)
+    given: dict[str, Any] = {"methods": ("none", "random", "in-domain"), "seeds": 1, "epochs": 1.0}
+    found = pretrained(tmp_path, "out", **given)
+    (table,) = found.tables
+    for name in ("score", "macro_f1", "masked_loss", "loss_last"):
+        assert table.of("random", name) == {}
+    assert table.of("none", "score") and table.of("random", "tokens")
+    (cell,) = (json.loads(path.read_text()) for path in (tmp_path / "out" / "cells").rglob("random/0.json"))
+    assert cell["values"]["score"] is None and cell["values"]["masked_loss"] is None
+    assert "| random | not measured |" in (tmp_path / "out" / "evaluate.md").read_text()
+    assert (tmp_path / "out" / "evaluate.svg").stat().st_size > 1000
+    assert pretrained(tmp_path, "out", **given).tables == found.tables  # and is not made again
+
+
 def test_workers_of_ray_find_what_one_process_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_ADDRESS", "local")

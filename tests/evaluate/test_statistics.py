@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
@@ -9,10 +11,12 @@ from sklearn.metrics import f1_score
 
 from tsds.compare.measures import Measure
 from tsds.evaluate.answers import answer_in, exact_match, normal, token_f1
+from tsds.evaluate.cells import Cell, Place
 from tsds.evaluate.classifier import f1
 from tsds.evaluate.markdown import markdown
+from tsds.evaluate.results import plot
 from tsds.evaluate.statistics import Paired, bootstrap, by_seed, record_of
-from tsds.evaluate.tables import Outcome, Table
+from tsds.evaluate.tables import Outcome, Table, tables_of
 
 
 def test_the_bootstrap_by_hand() -> None:
@@ -54,6 +58,21 @@ def test_sizes_of_a_seed_are_not_draws_of_their_own() -> None:
     np.testing.assert_array_equal(by_seed([gaps] * 3), by_seed([gaps]))
     np.testing.assert_array_equal(by_seed([gaps, {0: 3.0, 2: 2.0, 7: 0.0}]), [1, 1.5])
     assert by_seed([gaps, {9: 1.0}]).size == 0
+
+
+def test_what_is_no_number_is_not_measured() -> None:
+    cells = {
+        place: Cell(place, {"loss": value})
+        for seed, value in enumerate((1.0, math.nan, math.inf))
+        for method in ("random", "auto")
+        if (place := Place("a", "plain", "1%", "tokens", method, seed))
+    }
+    (table,) = tables_of(cells)
+    assert table.of("auto", "loss") == {0: 1.0}
+    cells[place] = Cell(place, {"loss": 2.0})  # the last of auto
+    found = Outcome("instruction", {"loss": Measure("loss", "", True)}, ["random", "auto"], tables_of(cells), {})
+    assert "| random | 1.0000 (1 of 2 seeds) |" in markdown(found)
+    assert plot(found) is not None
 
 
 def test_one_seed_is_given_no_interval() -> None:

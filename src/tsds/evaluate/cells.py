@@ -68,7 +68,8 @@ class Cell:
 
     Attributes:
       place: which.
-      values: by measure, and facts about the training and the selection.
+      values: by measure, and facts about the training and the selection; what is no number, as after a training that
+        diverged, is null in its file and left out when that is read: it counts as not measured.
     """
 
     place: Place
@@ -115,7 +116,8 @@ class Cells:
         path = self._path(place)
         try:
             found: dict[str, Any] = orjson.loads(path.read_bytes())
-            return Cell(place, {name: float(value) for name, value in found["values"].items()})
+            measured = {name: float(value) for name, value in found["values"].items() if value is not None}
+            return Cell(place, measured)
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"is no cell: {error}", path=path, remedy="remove it, and it is made again") from error
 

@@ -28,13 +28,17 @@ def _table(found: Outcome, table: Table) -> str:
     facts = [name for name in _FACTS if table.has(name)]
     heads = ["method", found.measures[found.primary].head, *(f"to {name}" for name in references)]
     heads += [found.measures[name].head for name in others] + [FACTS[name].head for name in facts]
+    seeds = max((len(table.of(method, found.primary)) for method in found.methods), default=0)
     rows = []
     for method in found.methods:
         reached = table.interval(method, found.primary)
         if reached is None:
+            if method in table.values:  # it is no number: the training diverged
+                rows.append([method, "not measured", *[""] * (len(heads) - 2)])
             continue
+        few = f" ({reached.count} of {seeds} seeds)" if reached.count < seeds else ""
         between = f" [{reached.low:.4f}, {reached.high:.4f}]" if reached.count > 1 else ""
-        cells = [method, f"{reached.mean:.4f}{between}"]
+        cells = [method, f"{reached.mean:.4f}{between}{few}"]
         for name in references:
             pair = found.paired(table, method, name) if name != method else None
             cells.append("" if pair is None else _gap(pair, lower=found.lower))
@@ -42,7 +46,6 @@ def _table(found: Outcome, table: Table) -> str:
             one = table.interval(method, name)
             cells.append("" if one is None else f"{one.mean:.{digits}f}")
         rows.append(cells)
-    seeds = max((len(table.of(method, found.primary)) for method in found.methods), default=0)
     return f"### {table.title}, {seeds} {'seed' if seeds == 1 else 'seeds'}\n\n{_lines(heads, rows)}"
 
 

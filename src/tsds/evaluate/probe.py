@@ -33,18 +33,25 @@ class Probe:
         self._encoder, self._device = encoder, device
         self._model = make_pipeline(StandardScaler(), LogisticRegression(C=_C, max_iter=1000))
         self._only: int | None = None
+        self._fitted = False
 
     def fit(self, tokens: Sequence[NDArray[np.int64]], labels: NDArray[np.int64], fill: int) -> None:
-        """Learn the labels of these texts; of a single class there is nothing to learn."""
+        """Learn the labels of these texts; of a single class there is nothing to learn, nor where states diverged."""
         self._only = int(labels[0]) if (labels == labels[0]).all() else None
         if self._only is None:
-            self._model.fit(self._states(tokens, fill), labels)
+            states = self._states(tokens, fill)
+            self._fitted = bool(np.isfinite(states).all())
+            if self._fitted:
+                self._model.fit(states, labels)
 
-    def predict(self, tokens: Sequence[NDArray[np.int64]], fill: int) -> NDArray[np.int64]:
-        """The class of each text."""
+    def predict(self, tokens: Sequence[NDArray[np.int64]], fill: int) -> NDArray[np.int64] | None:
+        """The class of each text; None where states are no numbers, as those of an encoder that diverged."""
         if self._only is not None:
             return np.full(len(tokens), self._only)
-        return np.asarray(self._model.predict(self._states(tokens, fill)), np.int64)
+        states = self._states(tokens, fill)
+        if not self._fitted or not np.isfinite(states).all():
+            return None
+        return np.asarray(self._model.predict(states), np.int64)
 
     def _states(self, tokens: Sequence[NDArray[np.int64]], fill: int, padded: int = 8192) -> NDArray[np.float64]:
         """The mean state of each text, [n, width]; texts of like length are read together."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -188,12 +189,13 @@ class Outcome:
 
 
 def tables_of(cells: Mapping[Place, Cell]) -> list[Table]:
-    """Cells by target, size, condition and equality, in the order they come."""
+    """Cells by target, size, condition and equality, in the order they come; values that are no numbers left out."""
     found: dict[tuple[str, str, str, str], dict[str, dict[str, dict[int, float]]]] = {}
     for place, cell in cells.items():
         group = found.setdefault((place.target, place.condition, place.size, place.equal), {})
         for name, value in cell.values.items():
-            group.setdefault(place.method, {}).setdefault(name, {})[place.seed] = value
+            if math.isfinite(value):
+                group.setdefault(place.method, {}).setdefault(name, {})[place.seed] = value
     return [Table(*key, values) for key, values in found.items()]
 
 

@@ -79,6 +79,8 @@ def _print_table(console: Console, found: Outcome, table: Table) -> None:
     for method in found.methods:
         one = table.interval(method, found.primary)
         if one is None:
+            if method in table.values:  # it is no number: the training diverged
+                shown.add_row(method, "not measured")
             continue
         against = []
         for reference in references:
