@@ -96,13 +96,16 @@ class InputTexts:
         return [t for task, rows in self.wanted.sources if task is not None for t in task.texts_at(rows)]
 
 
-def prepare(pool: Any, target: Any, settings: Settings, stages: Stages) -> Inputs:
+def prepare(pool: Any, target: Any, settings: Settings, stages: Stages, *, ids: Ids = "unique") -> Inputs:
     """Read pool and target, choose the records that take part, and encode them where they are not vectors yet.
+
+    Args:
+      ids: of the pool, as in `Fields`; "unread" where what is selected is told by its position.
 
     Raises:
       InputError: on any unusable input.
     """
-    return _prepared(pool, task_sources(target, settings), settings, stages)
+    return _prepared(pool, task_sources(target, settings), settings, stages, ids)
 
 
 def prepare_pool(pool: Any, settings: Settings, stages: Stages) -> Inputs:
@@ -110,10 +113,10 @@ def prepare_pool(pool: Any, settings: Settings, stages: Stages) -> Inputs:
 
     Ids may be anything: nothing is selected, so none is shown or told from another.
     """
-    return _prepared(pool, {}, settings, stages)
+    return _prepared(pool, {}, settings, stages, "unread")
 
 
-def _prepared(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
+def _prepared(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages, ids: Ids) -> Inputs:
     given = settings.target_embeddings
     for source in (
         pool,
@@ -136,7 +139,7 @@ def _prepared(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stag
         if settings.exclude is not None:
             raise InputError("--exclude compares texts, and the pool has none", remedy="give the pool as records")
         return _from_arrays(pool, tasks, settings, stages)
-    return _from_records(pool, tasks, settings, stages)
+    return _from_records(pool, tasks, settings, stages, ids)
 
 
 def _fetch(source: Any, stages: Stages) -> None:
@@ -180,8 +183,8 @@ def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: S
     return Inputs(candidates, targets, given_name(settings), scratch=scratch)
 
 
-def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages) -> Inputs:
-    records = _open(pool, "pool", settings, ids="unique" if tasks else "unread")
+def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages, ids: Ids) -> Inputs:
+    records = _open(pool, "pool", settings, ids=ids)
     if not tasks:
         tasks = {"": Texts(next(iter(records.batches(1))).texts)}  # a bare text, whatever field is asked for
     wanted = [_open(source, name or "target", settings, tuned=False) for name, source in tasks.items()]

@@ -114,12 +114,12 @@ class Data:
 
 
 def read(path: Path, role: str) -> list[Example]:
-    """The examples of a file.
+    """The examples of a file; their ids may be anything.
 
     Raises:
       InputError: if it can't be read, or holds none.
     """
-    pool = Pool.open(path, role=role)
+    pool = Pool.open(path, ids="unread", role=role)
     texts: list[str] = []
     places: list[int] = []
     for batch in pool.batches():

@@ -41,7 +41,7 @@ class Diets:
         if asked is None or asked.kind != "near-duplicates":
             return [self._data.pool]
         copies = self._folder / f"{asked.share:g}x{asked.times}.jsonl.gz"
-        write_copies(Pool.open(self._data.pool), asked, copies)
+        write_copies(Pool.open(self._data.pool, ids="unread"), asked, copies)
         return [self._data.pool, copies]
 
     def of_selection(self, place: Place, found: Selected, mean: float) -> tuple[Diet, dict[str, float]]:
@@ -50,7 +50,7 @@ class Diets:
         Args:
           mean: tokens of a text of the pool.
         """
-        texts = Pool.open(self.pool(place.condition)).texts_at(found.rows)
+        texts = Pool.open(self.pool(place.condition), ids="unread").texts_at(found.rows)
         facts = {
             "select_seconds": found.seconds + found.search_seconds,
             "encode_seconds": found.encode_seconds,
@@ -89,7 +89,7 @@ class Diets:
 
     def _whole(self, place: Place, mean: float) -> list[str]:
         """The pool in random order, as far as it will be read."""
-        pool = Pool.open(self.pool(place.condition))
+        pool = Pool.open(self.pool(place.condition), ids="unread")
         rows = np.concatenate([batch.rows for batch in pool.batches()]) if place.condition else self._rows
         order = np.random.default_rng([place.seed, 37]).permutation(rows)
         if place.method == "full" and place.equal == "tokens":

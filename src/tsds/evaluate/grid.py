@@ -57,7 +57,7 @@ class PoolFacts:
 
 def look_at(path: Path, sample: int) -> PoolFacts:
     """Read the pool once, and a random sample of so many of its texts."""
-    pool = Pool.open(path)
+    pool = Pool.open(path, ids="unread")
     rows, groups = [], set[str | None]()
     for batch in pool.batches():
         rows.append(batch.rows)

@@ -77,7 +77,8 @@ class Selector:
         self._count = len(own)
         settings: Any = Settings(size=1, encoder=encoder, method="random")
         began = stages.seconds
-        self._inputs = prepare(list(pool), [_record(one.text) for one in [*own, *(other or [])]], settings, stages)
+        records = [_record(one.text) for one in [*own, *(other or [])]]
+        self._inputs = prepare(list(pool), records, settings, stages, ids="unread")
         try:
             search = neighbor_search(self._inputs, settings, stages)
             bandwidth = choose_bandwidth(settings, self._inputs, search, stages)
