@@ -22,7 +22,7 @@ import tsds
 from tests.command import run
 from tests.evaluate import small
 from tsds.errors import InputError, MissingExtra
-from tsds.evaluate import decoder, instruction, presets, pretraining
+from tsds.evaluate import decoder, diets, instruction, presets, pretraining
 from tsds.evaluate.causal import CausalModel
 from tsds.evaluate.cells import Place
 from tsds.evaluate.data import Data, read, read_tests
@@ -34,6 +34,7 @@ from tsds.evaluate.running import evaluate
 from tsds.evaluate.selecting import Selector, drawn_examples
 from tsds.evaluate.settings import Condition, Grid, Training
 from tsds.evaluate.tables import Outcome
+from tsds.records import Pool
 from tsds.report.evaluation import estimate_lines
 from tsds.report.saved import renew
 from tsds.stages import Stages
@@ -162,6 +163,14 @@ def test_what_does_not_look_at_the_target_is_trained_once(tmp_path: Path, monkey
         return train_on(*args)
 
     monkeypatch.setattr(pretraining, "train_on", counted)
+    reads: list[Pool] = []
+
+    class Counted(Pool):
+        def texts_at(self, rows: Any) -> list[str]:
+            reads.append(self)
+            return super().texts_at(rows)
+
+    monkeypatch.setattr(diets, "Pool", Counted)
     both = pretrained(tmp_path, "both", targets=("near", "far"), **given)
     assert plans[1]["cells"] == 2 * (1 + 1 + 2 + 2)
     assert trainings.count(None) == 1 and len(trainings) == 1 + 1 + 1 + 4  # of auto one for each target and condition
@@ -171,6 +180,15 @@ def test_what_does_not_look_at_the_target_is_trained_once(tmp_path: Path, monkey
         for method in methods:
             for name in ("score", "masked_loss", "tokens"):
                 assert table.of(method, name) == own.of(method, name) != {}, (table.title, method, name)
+    assert len(reads) == 1 + 1 + 4 and len({id(pool) for pool in reads}) == 1  # a training's texts are read once
+    chosen = tmp_path / "both" / "selections" / "far" / "plain" / "10%" / "-" / "random" / "0.json"
+    rows = json.loads(chosen.read_text())
+    chosen.write_text(json.dumps({**rows, "rows": list(range(24))}))  # as if it had been another for this target
+    for path in (tmp_path / "both" / "cells").rglob("random/0.json"):
+        path.unlink()
+    given |= {"methods": ("random",), "conditions": ("plain",)}
+    pretrained(tmp_path, "both", targets=("near", "far"), **given)
+    assert len(reads) == 6 + 2 and len(trainings) == 7 + 2  # then each target has its own
     other = Diet(["salt wave"], np.ones(1, np.int64), tokens=128)
     fed, losses = Fed(), iter((1.0, 2.0, 3.0))
     found = [fed.on(other, seed, lambda: {"loss": next(losses)})["loss"] for seed in (0, 0, 1)]

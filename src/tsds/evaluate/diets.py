@@ -34,6 +34,7 @@ class Diets:
     ) -> None:  # fmt: skip
         self._data, self._rows, self._sizes, self._conditions = data, rows, sizes, conditions
         self._training, self._folder = training, folder
+        self._opened: dict[tuple[Path, ...], Pool] = {}
 
     def pool(self, condition: str) -> list[Path]:
         """The files of the pool under a condition; copies are made where they are not there yet."""
@@ -44,20 +45,14 @@ class Diets:
         write_copies(Pool.open(self._data.pool, ids="unread"), asked, copies)
         return [self._data.pool, copies]
 
-    def of_selection(self, place: Place, found: Selected, mean: float) -> tuple[Diet, dict[str, float]]:
-        """What a method selected, and what that cost.
+    def of_selection(self, place: Place, found: Selected, mean: float) -> Diet:
+        """What a method selected.
 
         Args:
           mean: tokens of a text of the pool.
         """
-        texts = Pool.open(self.pool(place.condition), ids="unread").texts_at(found.rows)
-        facts = {
-            "select_seconds": found.seconds + found.search_seconds,
-            "encode_seconds": found.encode_seconds,
-            "leaks": float(found.leaks),
-            "selected": float(sum(found.counts)),
-        }
-        return Diet(texts, np.array(found.counts, np.int64), self._budget(place, mean), self._passes), facts
+        texts = self._records(place.condition).texts_at(found.rows)
+        return Diet(texts, np.array(found.counts, np.int64), self._budget(place, mean), self._passes)
 
     def unselected(self, place: Place, mean: float) -> Diet | None:
         """What an arm without a selection takes; None where nothing is trained."""
@@ -89,7 +84,7 @@ class Diets:
 
     def _whole(self, place: Place, mean: float) -> list[str]:
         """The pool in random order, as far as it will be read."""
-        pool = Pool.open(self.pool(place.condition), ids="unread")
+        pool = self._records(place.condition)
         rows = np.concatenate([batch.rows for batch in pool.batches()]) if place.condition else self._rows
         order = np.random.default_rng([place.seed, 37]).permutation(rows)
         if place.method == "full" and place.equal == "tokens":
@@ -98,6 +93,13 @@ class Diets:
         elif place.method == "full":
             order = order[: self._sizes[place.size] * self._passes]
         return pool.texts_at(np.sort(order))
+
+    def _records(self, condition: str) -> Pool:
+        """The pool under a condition; opened once, so that it keeps what was learned of where its files end."""
+        files = tuple(self.pool(condition))
+        if files not in self._opened:
+            self._opened[files] = Pool.open(list(files), ids="unread")
+        return self._opened[files]
 
     @property
     def _passes(self) -> int:

@@ -18,11 +18,7 @@ from tsds.evaluate.cells import Cell, Cells, Place, places_of
 from tsds.evaluate.data import Data, TargetFiles, read
 from tsds.evaluate.diets import Diets
 from tsds.evaluate.experiment import Diet, Experiment
-from tsds.evaluate.selecting import (
-    Selector,
-    read_selected,
-    write_selected,
-)
+from tsds.evaluate.selecting import Selected, Selector, read_selected, write_selected
 from tsds.evaluate.settings import Condition, Grid
 from tsds.evaluate.tables import Outcome, names_of, tables_of
 from tsds.records import Pool, atomic_file, sha256_of
@@ -185,22 +181,28 @@ class Evaluation:
                 advance(done)
 
     def measure_all(self, places: Sequence[Place]) -> int:
-        """Measure cells that share a training, one after the other; returns how many."""
+        """Train and measure cells that share a training, and keep what was found; their selections are there.
+
+        Returns:
+          How many.
+        """
+        diet: Diet | None = None
+        fed: Any = ()  # what the diet was made of: a selection's rows and counts; None for an arm that selects nothing
         for place in places:
-            self.measure(place)
+            began = time.perf_counter()
+            found = read_selected(self._selected(place)) if place.selects else None
+            asked = None if found is None else (found.rows, found.counts)
+            if asked != fed:
+                diet, fed = self._diet(place, found), asked
+            values = {} if found is None else found.facts
+            values |= self.experiment.run(self.data.targets[place.target], diet, place.seed)
+            self.cells.write(Cell(place, {**values, "seconds": time.perf_counter() - began}))
         return len(places)
 
-    def measure(self, place: Place) -> None:
-        """Train and measure one cell, and keep what was found; its selection is there."""
-        began = time.perf_counter()
-        diet: Diet | None
-        values: dict[str, float] = {}
-        if place.selects:
-            diet, values = self._diets.of_selection(place, read_selected(self._selected(place)), self._mean)
-        else:
-            diet = self._diets.unselected(place, self._mean)
-        values |= self.experiment.run(self.data.targets[place.target], diet, place.seed)
-        self.cells.write(Cell(place, {**values, "seconds": time.perf_counter() - began}))
+    def _diet(self, place: Place, found: Selected | None) -> Diet | None:
+        if found is None:
+            return self._diets.unselected(place, self._mean)
+        return self._diets.of_selection(place, found, self._mean)
 
     @cached_property
     def _mean(self) -> float:

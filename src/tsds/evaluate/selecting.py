@@ -49,6 +49,16 @@ class Selected:
     encode_seconds: float
     leaks: int
 
+    @property
+    def facts(self) -> dict[str, float]:
+        """What a cell says of it."""
+        return {
+            "select_seconds": self.seconds + self.search_seconds,
+            "encode_seconds": self.encode_seconds,
+            "leaks": float(self.leaks),
+            "selected": float(sum(self.counts)),
+        }
+
 
 def drawn_examples(count: int, wanted: int, seed: int) -> NDArray[np.int64]:
     """Which of a target's examples a seed draws: min(count, wanted) of them, ascending."""
