@@ -23,6 +23,7 @@ from tests.command import run
 from tests.evaluate import small
 from tsds.errors import InputError, MissingExtra
 from tsds.evaluate import decoder, diets, instruction, presets, pretraining
+from tsds.evaluate.asked import asked_for
 from tsds.evaluate.causal import CausalModel
 from tsds.evaluate.cells import Place
 from tsds.evaluate.data import Data, read, read_tests
@@ -196,6 +197,15 @@ def test_what_does_not_look_at_the_target_is_trained_once(tmp_path: Path, monkey
     with pytest.raises(ZeroDivisionError):
         fed.on(None, 1, lambda: {"loss": 1 / 0})
     assert fed.on(other, 1, lambda: {"loss": next(losses)})["loss"] == 3.0  # the weights are nobody's after that
+
+
+def test_an_estimate_divides_by_the_trainings_that_run_at_once(tmp_path: Path) -> None:
+    data, model = Data.of_folder(small.domain(tmp_path / "d")), str(small.masked(tmp_path / "m"))
+    preset = preset_of("pretraining", True, {"methods": ("full", "random"), "sizes": ("10%",), "seeds": 1})
+    asked = asked_for("pretraining", model, preset, "auto", "cpu", data, look_at(data.pool, 50), tmp_path / "o")
+    plan = asked.evaluation(Stages()).estimate(16)
+    assert plan["cells"] == 4  # of two trainings
+    assert plan["seconds"] == pytest.approx((plan["tokens"] + plan["beside"]) / 2 / plan["speed"])
 
 
 def test_draws_are_the_same_for_all_methods_and_differ_by_seed() -> None:

@@ -133,10 +133,11 @@ class Evaluation:
         """How long the whole will take, told from a few steps on this machine.
 
         Args:
-          at_once: cells that run at the same time, each as fast as these steps.
+          at_once: trainings that run at the same time, each as fast as these steps.
         """
         mean, todo = self._mean_tokens(), self.todo
-        trained = sum(self._diets.tokens(places[0], mean) for places in _trainings(todo))
+        trainings = _trainings(todo)
+        trained = sum(self._diets.tokens(places[0], mean) for places in trainings)
         beside = sum(self.experiment.work(self.data.targets[place.target]) for place in todo)
         base = self.experiment.base_work()
         speed = self.experiment.speed(self.pool.probe, self.stages) if todo else float("nan")
@@ -147,7 +148,7 @@ class Evaluation:
             "beside": beside,
             "base": base,
             "speed": speed,
-            "seconds": ((trained + beside) / min(at_once, len(todo)) + base) / speed if todo else 0.0,
+            "seconds": ((trained + beside) / min(at_once, len(trainings)) + base) / speed if todo else 0.0,
             "mean_tokens": mean,
             "notes": self._notes() if todo else [],
         }
