@@ -35,6 +35,7 @@ from tsds.evaluate.running import evaluate
 from tsds.evaluate.selecting import Selector, drawn_examples
 from tsds.evaluate.settings import Condition, Grid, Training
 from tsds.evaluate.tables import Outcome
+from tsds.evaluate.training import precision_of
 from tsds.records import Pool
 from tsds.report.evaluation import estimate_lines
 from tsds.report.saved import renew
@@ -96,8 +97,15 @@ def test_tokens_are_equal_and_pairs_are_paired(tmp_path: Path) -> None:
     more = pretrained(tmp_path, "out", equal=("tokens",), seeds=3)
     assert all(path.stat().st_mtime_ns == then for path, then in before.items())  # a grid may grow
     assert set(more.tables[0].of("auto", "score")) == {0, 1, 2}
-    with pytest.raises(InputError, match="another training"):
-        pretrained(tmp_path, "out", epochs=3.0)
+    own = precision_of("auto", "cpu")
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[own]
+    for wrong, message in (
+        ({"epochs": 3.0}, r"another training epochs: 20.0, not 3.0 \(choose another --out\)$"),
+        ({"examples": 9}, r"another examples: 20, not 9 \(choose"),
+        ({"precision": other}, rf"precision: {own}, not {other} \(--precision {own} goes on with it; else choose"),
+    ):
+        with pytest.raises(InputError, match=message):
+            pretrained(tmp_path, "out", **wrong)
 
 
 def test_a_cell_that_diverged_counts_as_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,8 @@ from tsds.stages import Stages
 ASKED = "grid.json"
 #: What may be added to from run to run, and what an entry of it is called.
 _GROWING = {"targets": "target", "mixed": "partner in the skewed condition for"}
+#: What "auto" sets by the machine, and the option that says it.
+_BY_MACHINE = {"training precision": "--precision", "device": "--device"}
 #: Texts from which the mean length and the speed are told.
 PROBE = 2000
 Elsewhere = Callable[[Sequence[Sequence[Place]]], Iterable[int]]
@@ -112,15 +114,21 @@ class Evaluation:
         asked: dict[str, Any] = orjson.loads(orjson.dumps(self._asked))
         if path.is_file():
             held = orjson.loads(path.read_bytes())
-            names = [name.replace("_", " ") for name in asked if name not in _GROWING and held.get(name) != asked[name]]
+            others = _others(held, {name: value for name, value in asked.items() if name not in _GROWING})
             for kind, what in _GROWING.items():
                 old, new = held.get(kind, {}), asked[kind]
-                names += [f"{what} {name}" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
+                both = sorted(old.keys() & new.keys())
+                others += [(f"{what} {name}", old[name], new[name]) for name in both if old[name] != new[name]]
                 asked[kind] = {**old, **new}
-            if names:
+            if others:
+                name, old, new = others[0]
+                # Of files there are digests, which tell nobody anything.
+                told = "" if isinstance(new, list) or name in ("model", "pool texts") else f": {old}, not {new}"
+                go_on = f"{_BY_MACHINE[name]} {old} goes on with it; else " if name in _BY_MACHINE else ""
                 raise InputError(
-                    f"holds an evaluation with another {names[0]}", path=self.out, remedy="choose another --out"
-                )
+                    f"holds an evaluation with another {name}{told}", path=self.out,
+                    remedy=f"{go_on}choose another --out",
+                )  # fmt: skip
         return asked
 
     def claim(self) -> None:
@@ -284,6 +292,18 @@ def asked_of(settings: Mapping[str, Any], data: Data, conditions: Sequence[str])
         "targets": {name: [_known(one.examples), _known(one.test)] for name, one in data.targets.items()},
         "mixed": {name: _known(data.beside(name).examples) for name in mixed},
     }
+
+
+def _others(held: Mapping[str, Any], asked: Mapping[str, Any], group: str = "") -> list[tuple[str, Any, Any]]:
+    """The settings that differ, those of a group by themselves: in words, what is held, and what is asked."""
+    found: list[tuple[str, Any, Any]] = []
+    for name, new in asked.items():
+        old, words = held.get(name), group + name.replace("_", " ")
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _others(old, new, f"{words} ")
+        elif old != new:
+            found.append((words, old, new))
+    return found
 
 
 def _files(path: Path) -> list[Path]:
