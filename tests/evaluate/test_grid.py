@@ -18,6 +18,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from safetensors.torch import load_file, save_file
+
 import tsds
 from tests.command import run
 from tests.evaluate import small
@@ -275,6 +277,13 @@ def test_tokens_stay_equal_when_a_grid_of_a_decoder_grows(tmp_path: Path, monkey
     evaluate("instruction", data, tmp_path / "o", seeds=1, **asked)
     found = evaluate("instruction", data, tmp_path / "o", seeds=2, **asked)
     assert found is not None and len(set(found.tables[0].of("random", "tokens").values())) == 1
+    for path in (tmp_path / "bases").rglob("model.safetensors"):  # as if it had been made on another machine
+        save_file({name: x + 1e-6 for name, x in load_file(path).items()}, path, {"format": "pt"})
+    with pytest.raises(InputError, match=r"start from another base than the one here \(let all machines use the same"):
+        evaluate("instruction", data, tmp_path / "o", seeds=3, **asked)
+    monkeypatch.setattr(tsds, "__version__", "0.0.1")
+    with pytest.raises(InputError, match=r"another tsds version: \S+, not 0.0.1 \(choose another --out\)"):
+        evaluate("instruction", data, tmp_path / "o", seeds=3, **asked)
 
 
 def test_names_that_look_alike_are_cells_of_their_own() -> None:

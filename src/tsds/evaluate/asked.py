@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import tsds
 from tsds.embeddings.encoders.models import device_of
 from tsds.evaluate.bases import PLACE, bases_folder, digest_of
 from tsds.evaluate.cells import Place
@@ -53,6 +54,7 @@ class Asked:
             self.kind, self.model, preset, self.pool.sample, self.tuning, self.device
         )
         settings = {
+            "tsds_version": tsds.__version__,
             "kind": self.kind,
             "model": fingerprint,
             "training": preset.training,
@@ -94,6 +96,6 @@ def measure_there(asked: Asked, places: Sequence[Place]) -> int:
         os.environ[PLACE] = str(asked.bases)
         quiet_threads()
         evaluation = asked.evaluation(Stages())
-        evaluation.experiment.prepare(evaluation.stages)
+        evaluation.prepare()
         _held[asked.token] = evaluation
     return _held[asked.token].measure_all(places)

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from tsds.errors import RunError
-from tsds.records import atomic_file, user_cache
+from tsds.records import atomic_file, sha256_of, user_cache
 from tsds.scratch import owned, sweep
 
 FACTS, STATE = "base.json", "state.pt"
@@ -40,7 +40,7 @@ def is_there(parts: tuple[Any, ...]) -> bool:
 
 
 def kept_base(parts: tuple[Any, ...], make: Callable[[Path, Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
-    """The base made of these parts: found, or made now; its folder and the facts of how it was made.
+    """The base made of these parts: found, or made now; its folder, and facts: how it was made, a digest of it.
 
     Args:
       parts: all that the base depends on.
@@ -50,7 +50,7 @@ def kept_base(parts: tuple[Any, ...], make: Callable[[Path, Path], dict[str, Any
     folder = base_of(parts)
     digest = folder.name
     if is_there(parts):
-        return folder, orjson.loads((folder / FACTS).read_bytes())
+        return folder, {**orjson.loads((folder / FACTS).read_bytes()), "digest": _digest_in(folder)}
     # Two runs that make the same base at once each write to a folder of their own; the state is that of who wrote last.
     scratch = bases_folder() / owned(f".{digest}-")
     state = bases_folder() / f".{digest}.{STATE}"
@@ -67,4 +67,12 @@ def kept_base(parts: tuple[Any, ...], make: Callable[[Path, Path], dict[str, Any
         raise RunError(f"{folder}: can't be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return folder, facts
+    return folder, {**facts, "digest": _digest_in(folder)}
+
+
+def _digest_in(folder: Path) -> str:
+    """Of the weights and the tokenizer; other files name versions of libraries and places on this machine."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("tokenizer.json")]):
+        digest.update(f"{path.name}\0{sha256_of(path)}\0".encode())
+    return digest.hexdigest()

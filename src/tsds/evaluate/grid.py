@@ -24,7 +24,7 @@ from tsds.evaluate.tables import Outcome, names_of, tables_of
 from tsds.records import Pool, atomic_file, sha256_of
 from tsds.stages import Stages
 
-ASKED = "grid.json"
+ASKED, BASE = "grid.json", "base.json"
 #: What may be added to from run to run, and what an entry of it is called.
 _GROWING = {"targets": "target", "mixed": "partner in the skewed condition for"}
 #: What "auto" sets by the machine, and the option that says it.
@@ -136,6 +136,28 @@ class Evaluation:
         asked = self.check()
         with atomic_file(self.out / ASKED) as file:
             file.write(orjson.dumps(asked, option=orjson.OPT_INDENT_2))
+
+    def prepare(self) -> dict[str, object]:
+        """Make the base of all cells or find it; facts about it.
+
+        The folder, claimed already, keeps a digest of the base in a file of its own: parts on other machines claim it
+        before they have one, and each may make its own, with other bits, so that arms of a pair would start from two.
+
+        Raises:
+          InputError: if the cells of the folder start from another base.
+        """
+        facts = self.experiment.prepare(self.stages)
+        if "digest" in facts:
+            path, own = self.out / BASE, {"digest": facts["digest"]}
+            if not path.is_file():
+                with atomic_file(path) as file:
+                    file.write(orjson.dumps(own))
+            if orjson.loads(path.read_bytes()) != own:
+                raise InputError(
+                    "holds cells that start from another base than the one here", path=self.out,
+                    remedy="let all machines use the same TSDS_BASES, or choose another --out",
+                )  # fmt: skip
+        return facts
 
     def estimate(self, at_once: int = 1) -> dict[str, Any]:
         """How long the whole will take, told from a few steps on this machine.

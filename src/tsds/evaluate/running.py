@@ -104,7 +104,7 @@ def evaluate(
         if dry_run:
             return None
         evaluation.claim()  # not before the targets are read: what can't be used leaves nothing behind
-        base = experiment.prepare(stages)
+        base = evaluation.prepare()
         evaluation.run(part, None if there is None else partial(there.each, "cell", measure_there, asked))
         facts = {
             "model": name,
