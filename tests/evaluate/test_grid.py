@@ -26,6 +26,7 @@ from tests.evaluate import small
 from tsds.errors import InputError, MissingExtra
 from tsds.evaluate import decoder, diets, instruction, presets, pretraining
 from tsds.evaluate.asked import asked_for
+from tsds.evaluate.bases import digest_of
 from tsds.evaluate.causal import CausalModel
 from tsds.evaluate.cells import Place
 from tsds.evaluate.data import Data, read, read_tests
@@ -39,6 +40,7 @@ from tsds.evaluate.settings import Condition, Grid, Training
 from tsds.evaluate.tables import Outcome
 from tsds.evaluate.training import precision_of
 from tsds.records import Pool
+from tsds.records.dialogue import Dialogue, Turn
 from tsds.report.evaluation import estimate_lines
 from tsds.report.saved import renew
 from tsds.stages import Stages
@@ -274,16 +276,24 @@ def test_tokens_stay_equal_when_a_grid_of_a_decoder_grows(tmp_path: Path, monkey
     asked: dict[str, Any] = {
         "quick": True, "methods": ("random",), "sizes": ("50%",), "epochs": 20.0, "base_steps": 2, "device": "cpu"
     }  # fmt: skip
-    evaluate("instruction", data, tmp_path / "o", seeds=1, **asked)
-    found = evaluate("instruction", data, tmp_path / "o", seeds=2, **asked)
+    out = tmp_path / "decoder-5m"  # called as the default model is, in the folder that the command is given in
+    monkeypatch.chdir(tmp_path)
+    evaluate("instruction", data, out, seeds=1, **asked)
+    found = evaluate("instruction", data, out, seeds=2, **asked)
     assert found is not None and len(set(found.tables[0].of("random", "tokens").values())) == 1
     for path in (tmp_path / "bases").rglob("model.safetensors"):  # as if it had been made on another machine
         save_file({name: x + 1e-6 for name, x in load_file(path).items()}, path, {"format": "pt"})
     with pytest.raises(InputError, match=r"start from another base than the one here \(let all machines use the same"):
-        evaluate("instruction", data, tmp_path / "o", seeds=3, **asked)
+        evaluate("instruction", data, out, seeds=3, **asked)
     monkeypatch.setattr(tsds, "__version__", "0.0.1")
     with pytest.raises(InputError, match=r"another tsds version: \S+, not 0.0.1 \(choose another --out\)"):
-        evaluate("instruction", data, tmp_path / "o", seeds=3, **asked)
+        evaluate("instruction", data, out, seeds=3, **asked)
+
+
+def test_a_chat_has_another_digest_than_its_text() -> None:
+    chat = Dialogue([Turn("user", "wave ?"), Turn("assistant", "salt")])
+    other = Dialogue([Turn("user", "wave ?"), Turn("tool", "salt")])
+    assert len({digest_of(texts) for texts in ([chat], [str(chat)], [other], [chat, chat], [chat, str(chat)])}) == 5
 
 
 def test_names_that_look_alike_are_cells_of_their_own() -> None:

@@ -13,6 +13,7 @@ from tsds.embeddings.encoders.models import device_of
 from tsds.evaluate.bases import PLACE, bases_folder, digest_of
 from tsds.evaluate.cells import Place
 from tsds.evaluate.data import Data
+from tsds.evaluate.decoder import SHAPES
 from tsds.evaluate.grid import Evaluation, PoolFacts, asked_of
 from tsds.evaluate.presets import Preset, experiment_of
 from tsds.evaluate.settings import Kind
@@ -80,7 +81,8 @@ def asked_for(
 ) -> Asked:
     """An evaluation as it was asked for, with absolute paths, since workers stand elsewhere."""
     here = Path(model)
-    named = str(here.absolute()) if here.exists() else model
+    made = kind == "instruction" and model in SHAPES  # whatever is called so here
+    named = str(here.absolute()) if here.exists() and not made else model
     bases = bases_folder().absolute()
     return Asked(kind, named, preset, tuning, device, data.absolute(), pool, out.absolute(), bases, uuid4().hex)
 

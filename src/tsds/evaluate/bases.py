@@ -12,6 +12,7 @@ import orjson
 
 from tsds.errors import RunError
 from tsds.records import atomic_file, sha256_of, user_cache
+from tsds.records.dialogue import turns_of
 from tsds.scratch import owned, sweep
 
 FACTS, STATE = "base.json", "state.pt"
@@ -25,8 +26,12 @@ def bases_folder() -> Path:
 
 
 def digest_of(texts: Sequence[str]) -> str:
-    """Of all these texts in their order."""
-    return hashlib.blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    """Of all these texts in their order, and of their turns where they are chats: those are read in another way."""
+    digest = hashlib.blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=16)
+    for i, text in enumerate(texts):
+        for turn in turns_of(text):
+            digest.update(f"\0{i}\0{turn.role}\0{len(turn.content)}".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def base_of(parts: tuple[Any, ...]) -> Path:
