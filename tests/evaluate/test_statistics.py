@@ -21,11 +21,22 @@ from tsds.evaluate.tables import Outcome, Table, tables_of
 
 def test_the_bootstrap_by_hand() -> None:
     # Two values: the means are -1, 1, 3 with chances 1/4, 1/2, 1/4.
-    assert bootstrap([np.array([-1.0, 3.0])]) == (-1, 3)
+    assert bootstrap([{0: -1.0, 1: 3.0}]) == (-1, 3)
     # Of 0, 0, 0, 4 the mean of four draws is the number of fours: chances .316, .422, .211, .047, .004.
-    assert bootstrap([np.array([0.0, 0, 0, 4])]) == (0, 3)
-    # Two groups, drawn by chance: the mean of two fair coins is 0, 1/2 or 1.
-    assert bootstrap([np.array([0.0, 1]), np.array([0.0, 1])])[0] == 0
+    assert bootstrap([{0: 0.0, 1: 0, 2: 0, 3: 4}]) == (0, 3)
+    # Two groups with seeds of their own, drawn by chance: the mean of two means of two fair coins.
+    assert bootstrap([{0: 0.0, 1: 1.0}, {2: 0.0, 3: 1.0}])[0] == 0
+
+
+def test_what_a_seed_does_to_all_targets_is_drawn_once_for_all() -> None:
+    """The noise of a model that serves every target does not go away with the number of targets."""
+    luck = {seed: float(x) for seed, x in enumerate(np.random.default_rng(1).normal(size=5))}
+    apart = [{seed + 5 * i: x for seed, x in luck.items()} for i in range(8)]
+    assert bootstrap([luck] * 8) == pytest.approx(bootstrap([luck]))
+    one, many = (np.ptp(bootstrap(groups)) for groups in ([luck] * 8, apart))
+    assert 0.3 < many / one < 0.4  # by the root of eight less, had each target a model of its own
+    # Against -1, 3 on the seeds 0 and 1: of seven groups six share them, and weigh six times as much.
+    assert bootstrap([*[{0: -1.0, 1: 3.0}] * 6, {2: 1.0}]) == pytest.approx(((6 * -1 + 1) / 7, (6 * 3 + 1) / 7))
 
 
 def test_pairs_are_paired_by_seed() -> None:
@@ -46,7 +57,7 @@ def test_pairs_are_paired_by_seed() -> None:
 
 
 def test_the_record_weighs_groups_the_same() -> None:
-    found = record_of([np.array([1.0, 1.0]), np.array([-3.0])], ["win", "tie"])
+    found = record_of([{0: 1.0, 1: 1.0}, {0: -3.0}], ["win", "tie"])
     assert found.mean == -1 and (found.wins, found.ties, found.losses) == (1, 1, 0)
     assert (found.low, found.high, found.seeds) == (-1, -1, 1)
 
@@ -54,10 +65,9 @@ def test_the_record_weighs_groups_the_same() -> None:
 def test_sizes_of_a_seed_are_not_draws_of_their_own() -> None:
     """Three sizes that say the same make an interval as wide as one does."""
     gaps = {0: -1.0, 1: 3.0, 2: 1.0}
-    np.testing.assert_array_equal(by_seed([gaps]), [-1, 3, 1])
-    np.testing.assert_array_equal(by_seed([gaps] * 3), by_seed([gaps]))
-    np.testing.assert_array_equal(by_seed([gaps, {0: 3.0, 2: 2.0, 7: 0.0}]), [1, 1.5])
-    assert by_seed([gaps, {9: 1.0}]).size == 0
+    assert by_seed([gaps]) == by_seed([gaps] * 3) == gaps
+    assert by_seed([gaps, {0: 3.0, 2: 2.0, 7: 0.0}]) == {0: 1, 2: 1.5}
+    assert by_seed([gaps, {9: 1.0}]) == {}
 
 
 def test_what_is_no_number_is_not_measured() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -47,8 +47,9 @@ class Paired:
         seeds = sorted(mine.keys() & theirs.keys())
         if not seeds:
             return None
-        gaps = np.array([mine[seed] - theirs[seed] for seed in seeds])
-        low, high = bootstrap([gaps])
+        by = {seed: mine[seed] - theirs[seed] for seed in seeds}
+        gaps = np.array(list(by.values()))
+        low, high = bootstrap([by])
         student = Interval.of(gaps)
         ahead = int((gaps < 0).sum() if lower else (gaps > 0).sum())
         return cls(float(gaps.mean()), low, high, student.low, student.high, len(seeds), ahead)
@@ -69,7 +70,7 @@ class Record:
     """How a method did against another over several targets and sizes.
 
     Attributes:
-      mean, low, high: of the differences, each target weighing the same; bootstrap over the seeds of each.
+      mean, low, high: of the differences, each target weighing the same; bootstrap over the seeds.
       wins, ties, losses: how many of the targets and sizes.
       seeds: the fewest of a target; of one, low and high are the mean itself and tell nothing.
     """
@@ -83,43 +84,49 @@ class Record:
     seeds: int
 
 
-def bootstrap(groups: Sequence[Array], seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of the mean of the groups' means, resampling within each group.
+def bootstrap(groups: Sequence[Mapping[int, float]], seed: int = 0) -> tuple[float, float]:
+    """The 95 % interval of the mean of the groups' means, resampling seeds.
 
-    A single small group is gone through exactly: every way to draw n of its n values with repeats.
+    Groups of the same seeds get the same draws: an arm that doesn't look at the target is one model a seed for all of
+    them, whose luck is in every group. If all have the same few seeds, all draws are gone through: every way to take n
+    of n with repeats.
 
     Args:
-      groups: differences, [n] each.
+      groups: differences by seed.
     """
-    if len(groups) == 1 and len(groups[0]) ** len(groups[0]) <= _RESAMPLES:
-        values = groups[0]
-        means = np.array([np.mean(one) for one in product(values, repeat=len(values))])
+    same: dict[tuple[int, ...], list[Array]] = {}
+    for one in groups:
+        seeds = sorted(one)
+        same.setdefault(tuple(seeds), []).append(np.array([one[s] for s in seeds]))
+    parts = [np.mean(values, axis=0) for values in same.values()]
+    if len(parts) == 1 and len(parts[0]) ** len(parts[0]) <= _RESAMPLES:
+        means = np.array([np.mean(one) for one in product(parts[0], repeat=len(parts[0]))])
     else:
         rng = np.random.default_rng([seed, 29])
-        drawn = [values[rng.integers(0, len(values), (_RESAMPLES, len(values)))].mean(axis=1) for values in groups]
-        means = np.mean(drawn, axis=0)
+        drawn = [values[rng.integers(0, len(values), (_RESAMPLES, len(values)))].mean(axis=1) for values in parts]
+        means = np.average(drawn, axis=0, weights=[len(values) for values in same.values()])
     low, high = np.quantile(means, [0.025, 0.975], method="inverted_cdf")
     return float(low), float(high)
 
 
-def by_seed(tables: Sequence[dict[int, float]]) -> Array:
-    """The mean over several sizes of one target of each seed's difference, [seeds], for the seeds that all have.
+def by_seed(tables: Sequence[dict[int, float]]) -> dict[int, float]:
+    """The mean over several sizes of one target of each seed's difference, for the seeds that all have.
 
     The sizes of a seed share its examples: taken for draws of their own they would make an interval too narrow.
     """
     shared = sorted(set.intersection(*(set(one) for one in tables)))
-    return np.array([np.mean([one[seed] for one in tables]) for seed in shared])
+    return {seed: float(np.mean([one[seed] for one in tables])) for seed in shared}
 
 
-def record_of(gaps: Sequence[Array], verdicts: Sequence[str]) -> Record:
+def record_of(gaps: Sequence[Mapping[int, float]], verdicts: Sequence[str]) -> Record:
     """The record over targets.
 
     Args:
-      gaps: the differences of each, [seeds] each.
+      gaps: the differences of each, by seed.
       verdicts: of each target and size.
     """
     low, high = bootstrap(gaps)
-    mean = float(np.mean([values.mean() for values in gaps]))
+    mean = float(np.mean([np.mean(list(one.values())) for one in gaps]))
     return Record(
         mean, low, high, verdicts.count("win"), verdicts.count("tie"), verdicts.count("loss"), min(map(len, gaps))
     )

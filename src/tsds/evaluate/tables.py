@@ -125,7 +125,7 @@ class Outcome:
                         gaps = {seed: mine[seed] - theirs[seed] for seed in mine.keys() & theirs.keys()}
                         targets.setdefault(t.target, []).append(gaps)
                     verdicts = [p.verdict(lower=self.less(name)) for _, p in pairs]
-                    groups = [values for sizes in targets.values() if len(values := by_seed(sizes))]
+                    groups = [values for sizes in targets.values() if (values := by_seed(sizes))]
                     if not groups:
                         continue
                     found = asdict(record_of(groups, verdicts))
