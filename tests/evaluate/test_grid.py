@@ -264,6 +264,7 @@ def test_arms_without_a_selection_eat_what_the_others_may(tmp_path: Path) -> Non
     assert len(fed("in-domain", "tokens").texts) == 60
     assert len(fed("in-domain", "examples").texts) == 24 and fed("in-domain", "examples").passes == 2
     assert len(fed("full", "examples").texts) == 48 and fed("full", "examples").passes == 1
+    assert fed("full", "examples").whole == 240 * 10 and fed("full-epoch", "tokens").whole is None
 
 
 def test_tokens_stay_equal_when_a_grid_of_a_decoder_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

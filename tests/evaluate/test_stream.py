@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,8 @@ def test_a_diet_of_tokens_is_the_same_for_short_and_long_texts() -> None:
         facts = facts_of_steps(steps_of(diet, lengths, training, 0), lengths, diet)
         assert (facts["tokens"], facts["steps"]) == (640, 10)
         assert facts["passes"] == pytest.approx(640 / lengths.sum())
+        some = replace(diet, whole=6400.0)  # what is read of a pool ten times as large
+        assert facts_of_steps(steps_of(some, lengths, training, 0), lengths, some)["passes"] == 0.1
         assert facts["text_tokens"] == lengths[0]
 
 

@@ -58,9 +58,14 @@ class Diets:
         """What an arm without a selection takes; None where nothing is trained."""
         if place.method == "none":
             return None
-        texts = self._own(place) if place.method == "in-domain" else self._whole(place, mean)
+        whole: float | None = None
+        if place.method == "in-domain":
+            texts = self._own(place)
+        else:
+            texts, count = self._whole(place, mean)
+            whole = count * mean if len(texts) < count else None
         passes = 1 if place.method == "full" else self._passes
-        return Diet(texts, np.ones(len(texts), np.int64), self._budget(place, mean), passes)
+        return Diet(texts, np.ones(len(texts), np.int64), self._budget(place, mean), passes, whole)
 
     def tokens(self, place: Place, mean: float) -> int:
         """Tokens that a cell is trained on, exactly where tokens are equal, else about."""
@@ -82,8 +87,8 @@ class Diets:
         few = self._sizes[place.size] if place.equal == "examples" else len(texts)
         return [texts[i] for i in drawn_examples(len(texts), few, place.seed)]
 
-    def _whole(self, place: Place, mean: float) -> list[str]:
-        """The pool in random order, as far as it will be read."""
+    def _whole(self, place: Place, mean: float) -> tuple[list[str], int]:
+        """Texts of the pool, drawn at random, as far as it will be read; and how many it has."""
         pool = self._records(place.condition)
         rows = np.concatenate([batch.rows for batch in pool.batches()]) if place.condition else self._rows
         order = np.random.default_rng([place.seed, 37]).permutation(rows)
@@ -92,7 +97,7 @@ class Diets:
             order = order[: 256 + 2 * round(self.tokens(place, mean) / mean)]
         elif place.method == "full":
             order = order[: self._sizes[place.size] * self._passes]
-        return pool.texts_at(np.sort(order))
+        return pool.texts_at(np.sort(order)), len(rows)
 
     def _records(self, condition: str) -> Pool:
         """The pool under a condition; opened once, so that it keeps what was learned of where its files end."""

@@ -31,12 +31,14 @@ class Diet:
       counts: [n], how often each is in a pass.
       tokens: to train on in all; None for whole passes.
       passes: so many, then.
+      whole: tokens of all texts, about, where these are but as many of them as will be read; None where these are all.
     """
 
     texts: Sequence[str]
     counts: NDArray[np.int64]
     tokens: int | None
     passes: int = 1
+    whole: float | None = None
 
 
 class Fed:
@@ -149,6 +151,6 @@ def facts_of_steps(steps: Sequence[Step], lengths: NDArray[np.int64], diet: Diet
         "tokens": float(tokens),
         "steps": float(len(steps)),
         "distinct": float(len(seen)),
-        "passes": tokens / float(held),
+        "passes": tokens / (diet.whole or float(held)),
         "text_tokens": float(held / diet.counts.sum()),
     }
