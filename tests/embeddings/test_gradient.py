@@ -19,7 +19,7 @@ from tsds.embeddings.encoders.gradient import GradientEncoder, adam_steps
 from tsds.embeddings.encoders.lora import LoraModel, LoraSettings
 from tsds.embeddings.encoders.projection import Sketch
 from tsds.embeddings.encoders.rendering import Renderer
-from tsds.embeddings.encoders.warmup import Training, learning_rate, warm_up
+from tsds.embeddings.encoders.warmup import Training, rising_then_falling, warm_up
 from tsds.errors import InputError
 from tsds.records import Dialogue, Turn
 
@@ -153,15 +153,15 @@ def test_warm_up_follows_adam_and_its_rates(tmp_path: Path) -> None:
     torch.testing.assert_close(_flat(one.first, names), 0.1 * gradient, atol=1e-6, rtol=1e-3)
     torch.testing.assert_close(_flat(one.second, names), 0.001 * gradient**2, atol=1e-9, rtol=2e-3)
     assert [one.step, two.step] == [1, 2]
-    assert [one.rate, two.rate] == [learning_rate(0, 2, training), learning_rate(1, 2, training)] == [0.02, 0.02]
+    rate = rising_then_falling(training.rate, training.rising, 2)
+    assert [one.rate, two.rate] == [rate(0), rate(1)] == [0.02, 0.02]
     moved = start - _flat(one.weights, names)
     large = gradient.abs() > 1e-5
     torch.testing.assert_close(moved[large], 0.02 * gradient.sign()[large], atol=1e-4, rtol=2e-3)
 
 
 def test_learning_rate_rises_and_falls_linearly() -> None:
-    training = Training(rate=1.0, rising=0.2)
-    rates = [learning_rate(step, 10, training) for step in range(10)]
+    rates = [rising_then_falling(1.0, 0.2, 10)(step) for step in range(10)]
     np.testing.assert_allclose(rates, [0.5, 1, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
 
 

@@ -17,7 +17,6 @@ from tsds.evaluate.decoder import SHAPES
 from tsds.evaluate.grid import Evaluation, PoolFacts, asked_of
 from tsds.evaluate.presets import Preset, experiment_of
 from tsds.evaluate.settings import Kind
-from tsds.evaluate.training import quiet_threads
 from tsds.stages import Stages
 
 
@@ -96,7 +95,6 @@ def measure_there(asked: Asked, places: Sequence[Place]) -> int:
     if asked.token not in _held:
         _held.clear()
         os.environ[PLACE] = str(asked.bases)
-        quiet_threads()
         evaluation = asked.evaluation(Stages())
         evaluation.prepare()
         _held[asked.token] = evaluation

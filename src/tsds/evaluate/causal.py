@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.embeddings.encoders.models import load, quiet_libraries
+from tsds.embeddings.encoders.lora import LoraSettings, with_adapters
+from tsds.embeddings.encoders.models import load, padded_rows, quiet_libraries
 from tsds.embeddings.encoders.rendering import Rendered, Renderer
 from tsds.errors import InputError
 from tsds.evaluate.heads import Narrow
 from tsds.evaluate.stream import Step, by_length
-from tsds.evaluate.training import Batch, computing_in, padded_rows
+from tsds.evaluate.training import Batch, computing_in
 from tsds.records.dialogue import Dialogue, Turn
 
 #: Tokens of a text before a test is cut: as many as it has.
 WHOLE = 1 << 30
-#: The attention's projections, where they have these names; else every linear layer gets an adapter.
-_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+_LORA = LoraSettings(rank=16, alpha=32, dropout=0.05)
 
 
 class CausalModel:
@@ -53,19 +53,9 @@ class CausalModel:
         self.tuning = tuning
         inner = base
         if tuning == "lora":
-            from peft import LoraConfig, get_peft_model
-
             if self._reads_in == "bfloat16":
                 base.to(torch.bfloat16)  # frozen; the adapters stay in float32
-            names = {name.rpartition(".")[2] for name, _ in base.named_modules()}
-            targets: Any = [name for name in _ATTENTION if name in names]
-            config = LoraConfig(
-                r=16, lora_alpha=32, lora_dropout=0.05, task_type="CAUSAL_LM",
-                target_modules=targets if len(targets) > 1 else "all-linear",
-            )  # fmt: skip
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                base = get_peft_model(base, config)
+            base = with_adapters(base, _LORA, 0)
         self.module = base.to(device)
         self.module.eval()
         self._narrow = Narrow(inner, len(self.tokenizer))

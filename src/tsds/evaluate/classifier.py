@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.arrays import Rows
+from tsds.embeddings.encoders.models import padded_rows
+from tsds.embeddings.encoders.warmup import rising_then_falling
 from tsds.errors import InputError
 from tsds.evaluate.stream import Step, by_length
-from tsds.evaluate.training import Batch, padded_rows, rising_then_falling, train
+from tsds.evaluate.training import Batch, train
 from tsds.stages import Advance
 from tsds.suggestions import nearest_name
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from tsds import options as opt
+from tsds.arguments import command_line
 from tsds.errors import InputError
 from tsds.interrupts import if_interrupted
 from tsds.screen import Screen
@@ -110,7 +109,7 @@ def _evaluate(kind: Any, given: dict[str, Any]) -> None:
             device=given["device"], precision=given["precision"], part=part, engine=given["engine"],
             workers=given["workers"], dry_run=given["dry_run"], listener=listener,
             told=lambda plan: screen.planned(plan, alone=given["dry_run"]),
-            command=shlex.join(["tsds", *sys.argv[1:]]), **grid,
+            command=command_line(), **grid,
         )  # fmt: skip
     if found is not None:
         screen.evaluated(found, given["out"])

@@ -11,10 +11,11 @@ import numpy as np
 
 from tsds.embeddings.encoders.models import quiet_libraries
 from tsds.embeddings.encoders.rendering import with_role_marks
+from tsds.embeddings.encoders.warmup import rising_then_falling
 from tsds.evaluate.causal import CausalModel
 from tsds.evaluate.settings import Settling, Training
 from tsds.evaluate.stream import equal_tokens
-from tsds.evaluate.training import rising_then_falling, train
+from tsds.evaluate.training import train
 from tsds.records.dialogue import turns_of
 from tsds.stages import Stages
 

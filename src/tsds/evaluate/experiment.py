@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.compare.measures import Measure
+from tsds.embeddings.encoders.warmup import rising_then_falling
 from tsds.evaluate.bases import digest_of
 from tsds.evaluate.data import TargetFiles
 from tsds.evaluate.settings import Training
 from tsds.evaluate.stream import Step, equal_passes, equal_tokens
-from tsds.evaluate.training import Batch, Trainable, rising_then_falling, train
+from tsds.evaluate.training import Batch, Trainable, train
 from tsds.stages import Stages
 
 #: Forward passes cost about a third of a training step.
@@ -78,7 +79,7 @@ class Experiment(Protocol):
     def lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Tokens of each text as the model reads it, [n]."""
 
-    def speed(self, sample: Sequence[str], stages: Stages) -> float:
+    def speed(self, sample: Sequence[str]) -> float:
         """Tokens trained in a second on this machine, from a step or two."""
 
     def base_work(self) -> int:

@@ -170,7 +170,7 @@ class Evaluation:
         trained = sum(self._diets.tokens(places[0], mean) for places in trainings)
         beside = sum(self.experiment.work(self.data.targets[place.target]) for place in todo)
         base = self.experiment.base_work()
-        speed = self.experiment.speed(self.pool.probe, self.stages) if todo else float("nan")
+        speed = self.experiment.speed(self.pool.probe) if todo else float("nan")
         return {
             "cells": len(dict.fromkeys(p.own for p in self.places)),
             "done": len(dict.fromkeys(p.own for p in self.places)) - len(todo),

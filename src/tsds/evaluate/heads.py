@@ -21,11 +21,6 @@ class Narrow:
         self.model = model
         self._head = self._checked(vocabulary)
 
-    @property
-    def apart(self) -> bool:
-        """Whether scores are computed at those positions only."""
-        return self._head is not None
-
     def scores(self, ids: Any, mask: Any, places: Any) -> Any:
         """The scores at these positions: [k, vocabulary], float32.
 

@@ -93,7 +93,7 @@ class Instruction:
         """Tokens of each text, prompt and completion, [n]."""
         return _lengths(self._model.render(texts))
 
-    def speed(self, sample: Sequence[str], stages: Stages) -> float:
+    def speed(self, sample: Sequence[str]) -> float:
         """Tokens trained in a second, from two steps whose outcome is thrown away."""
         model = self._model
         kept, rendered = model.trained(), model.render(sample[:256])

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.embeddings.encoders.models import load, quiet_libraries
+from tsds.embeddings.encoders.models import load, padded_rows, quiet_libraries
 from tsds.errors import InputError
 from tsds.evaluate.heads import Narrow
 from tsds.evaluate.stream import Step, by_length
-from tsds.evaluate.training import Batch, padded_rows
+from tsds.evaluate.training import Batch
 
 #: Of the tokens so many are predicted; of those, so many are hidden and so many replaced, as BERT was trained.
 PREDICTED, HIDDEN, REPLACED = 0.15, 0.8, 0.1

@@ -80,7 +80,7 @@ class Pretraining:
         """Tokens of each text, special ones included, [n]."""
         return np.array([len(row) for row in self._model.tokens(texts, self.training.longest)], np.int64)
 
-    def speed(self, sample: Sequence[str], stages: Stages) -> float:
+    def speed(self, sample: Sequence[str]) -> float:
         """Tokens trained in a second, from two steps of a model that is thrown away."""
         model = self._loaded(self._folder)
         tokens = model.tokens(sample[:256], self.training.longest)

@@ -19,7 +19,7 @@ from tsds.evaluate.presets import check_extra, default_model, preset_of, rate_of
 from tsds.evaluate.results import write_results
 from tsds.evaluate.settings import Kind
 from tsds.evaluate.tables import Outcome
-from tsds.evaluate.training import precision_of, quiet_threads
+from tsds.evaluate.training import precision_of
 from tsds.parallel import cores
 from tsds.stages import Listener, Stages
 
@@ -73,7 +73,6 @@ def evaluate(
     """
     check_extra()
     check_engine(engine)
-    quiet_threads()
     stages = Stages(listener)
     name = model or default_model(kind)
     asked_rate = given.get("rate")

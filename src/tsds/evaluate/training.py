@@ -53,16 +53,6 @@ class Trainable(Protocol):
         """The summed negative log-likelihood of the batch's labels."""
 
 
-def padded_rows(rows: Sequence[NDArray[np.int64]], fill: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Token rows as one array, filled up at the right, and its mask: [b, t], [b, t]."""
-    width = max(map(len, rows))
-    ids = np.full((len(rows), width), fill, np.int64)
-    mask = np.zeros((len(rows), width), np.int64)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)], mask[i, : len(row)] = row, 1
-    return ids, mask
-
-
 def train(
     model: Trainable,
     steps: Sequence[list[Batch]] | Iterable[list[Batch]],
@@ -138,7 +128,13 @@ def computing_in(precision: str, device: str) -> Any:
     """Products of matrices in this precision meanwhile; weights and their updates are float32 all the same."""
     import torch
 
-    return nullcontext() if precision == "float32" else torch.autocast(device.partition(":")[0], torch.bfloat16)
+    if precision == "float32":
+        return nullcontext()
+    # Of every new shape of a batch a CPU keeps what it has prepared, a thousand of them by default: gigabytes, as
+    # hardly a batch has the shape of another. It is read when the first product of this kind is made.
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, "16")
+    return torch.autocast(device.partition(":")[0], torch.bfloat16)
 
 
 def precision_of(asked: str, device: str) -> str:
@@ -166,12 +162,6 @@ def precision_of(asked: str, device: str) -> str:
     return "bfloat16" if able else "float32"
 
 
-def rising_then_falling(rate: float, rising: float, steps: int) -> Callable[[int], float]:
-    """A rate that rises to `rate` over a share of the steps and falls to zero, linearly."""
-    up = max(1, round(rising * steps))
-    return lambda step: rate * min((step + 1) / up, (steps - step) / max(steps - up, 1))
-
-
 def rising_then_level(rate: float, rising: int) -> Callable[[int], float]:
     """A rate that rises to `rate` over so many steps and stays."""
     return lambda step: rate * min(1.0, (step + 1) / rising)
@@ -188,14 +178,3 @@ def settled(settling: Settling) -> Callable[[list[float]], bool]:
         return now > before * (1 - settling.gain)
 
     return stop
-
-
-def quiet_threads() -> None:
-    """Settings of libraries, before they are used: a warning in processes with threads, and what a CPU keeps.
-
-    Of every new shape of a batch a CPU keeps what it has prepared for products in bfloat16, a thousand of them by
-    default: gigabytes, as hardly a batch has the shape of another.
-    """
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
-        os.environ.setdefault(name, "16")

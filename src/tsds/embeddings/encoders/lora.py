@@ -22,7 +22,7 @@ _ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """As LESS was published (Xia et al. 2024, table of hyperparameters).
+    """By default as LESS was published (Xia et al. 2024, table of hyperparameters).
 
     Attributes:
       rank, alpha, dropout: of the adapters.
@@ -31,6 +31,22 @@ class LoraSettings:
     rank: int = 128
     alpha: int = 512
     dropout: float = 0.1
+
+
+def with_adapters(base: Any, settings: LoraSettings, seed: int) -> Any:
+    """A causal model of transformers with adapters, whose start is drawn from the seed."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    names = {name.rpartition(".")[2] for name, _ in base.named_modules()}
+    targets: Any = [name for name in _ATTENTION if name in names]
+    config = LoraConfig(
+        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, task_type="CAUSAL_LM",
+        target_modules=targets if len(targets) > 1 else "all-linear",
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return get_peft_model(base, config)
 
 
 class LoraModel:
@@ -54,8 +70,6 @@ class LoraModel:
         self, folder: Path, settings: LoraSettings, seed: int, device: str, dtype: Any, *, recompute: bool = False
     ) -> None:
         quiet_libraries()
-        import torch
-        from peft import LoraConfig, get_peft_model
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         self.device = device
@@ -63,16 +77,7 @@ class LoraModel:
         if not self.tokenizer.is_fast:
             raise InputError("its tokenizer gives no places of tokens", path=folder, remedy="use one that is fast")
         base = load(AutoModelForCausalLM, folder, dtype=dtype)
-        names = {name.rpartition(".")[2] for name, _ in base.named_modules()}
-        targets: Any = [name for name in _ATTENTION if name in names]
-        config = LoraConfig(
-            r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, task_type="CAUSAL_LM",
-            target_modules=targets if len(targets) > 1 else "all-linear",
-        )  # fmt: skip
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model = get_peft_model(base, config)
-        self.model: Any = model.to(device)
+        self.model: Any = with_adapters(base, settings, seed).to(device)
         self.model.eval()
         if recompute:
             _recompute(self.model)

@@ -238,13 +238,18 @@ def stack_of(model: Any, depth: int) -> Any:
 
 
 def padded(rows: Sequence[NDArray[np.int64]], fill: int) -> tuple[Any, Any]:
-    """Token rows as one tensor, filled up at the right, and its mask: both [b, t]."""
+    """The same as `padded_rows`, as tensors."""
     import torch
 
+    ids, mask = padded_rows(rows, fill)
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def padded_rows(rows: Sequence[NDArray[np.int64]], fill: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Token rows as one array, filled up at the right, and its mask: [b, t], [b, t]."""
     width = max(map(len, rows), default=0)
-    ids = torch.full((len(rows), width), fill, dtype=torch.long)
-    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    ids = np.full((len(rows), width), fill, np.int64)
+    mask = np.zeros((len(rows), width), np.int64)
     for i, row in enumerate(rows):
-        ids[i, : len(row)] = torch.from_numpy(row)
-        mask[i, : len(row)] = 1
+        ids[i, : len(row)], mask[i, : len(row)] = row, 1
     return ids, mask

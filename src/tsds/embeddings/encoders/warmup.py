@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,10 @@ class Checkpoint:
     loss: float
 
 
-def learning_rate(step: int, steps: int, training: Training) -> float:
-    """The rate of a step, counted from 0."""
-    rising = max(1, round(training.rising * steps))
-    share = (step + 1) / rising if step < rising else (steps - step) / max(steps - rising, 1)
-    return training.rate * share
+def rising_then_falling(rate: float, rising: float, steps: int) -> Callable[[int], float]:
+    """A rate that rises to `rate` over a share of the steps and falls to zero, linearly; of steps counted from 0."""
+    up = max(1, round(rising * steps))
+    return lambda step: rate * min((step + 1) / up, (steps - step) / max(steps - up, 1))
 
 
 def warm_up(
@@ -84,6 +83,7 @@ def warm_up(
     done: list[Checkpoint] = []
     optimizer = torch.optim.AdamW(list(model.parameters.values()), training.rate, BETAS, EPSILON, weight_decay=0.0)
     per_epoch = -(-len(sample) // training.batch)
+    rate_at = rising_then_falling(training.rate, training.rising, training.epochs * per_epoch)
     for epoch in range(training.epochs):
         place = None if folder is None else folder / f"epoch-{epoch + 1}"
         if place is not None and (place / _FACTS).is_file():
@@ -98,7 +98,7 @@ def warm_up(
             model.model.train()
             for k in range(per_epoch):
                 picks = order[k * training.batch : (k + 1) * training.batch]
-                rate = learning_rate(epoch * per_epoch + k, training.epochs * per_epoch, training)
+                rate = rate_at(epoch * per_epoch + k)
                 with threads(allowed()):  # once more: torch may have been loaded since the run began
                     losses.append(_step(model, optimizer, [sample[i] for i in picks], rate, training.micro))
                 rates.append(rate)
