@@ -14,7 +14,8 @@ from tsds.evaluate.bases import PLACE, bases_folder, digest_of
 from tsds.evaluate.cells import Place
 from tsds.evaluate.data import Data
 from tsds.evaluate.decoder import SHAPES
-from tsds.evaluate.grid import Evaluation, PoolFacts, asked_of
+from tsds.evaluate.grid import Evaluation, PoolFacts
+from tsds.evaluate.held import asked_of
 from tsds.evaluate.presets import Preset, experiment_of
 from tsds.evaluate.settings import Kind
 from tsds.stages import Stages

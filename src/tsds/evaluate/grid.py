@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,13 @@ from tsds.evaluate.cells import Cell, Cells, Place, places_of
 from tsds.evaluate.data import Data, TargetFiles, read
 from tsds.evaluate.diets import Diets
 from tsds.evaluate.experiment import Diet, Experiment
+from tsds.evaluate.held import ASKED, check_base, checked
 from tsds.evaluate.selecting import Selected, Selector, read_selected, write_selected
 from tsds.evaluate.settings import Condition, Grid
 from tsds.evaluate.tables import Outcome, names_of, tables_of
-from tsds.records import Pool, atomic_file, sha256_of
+from tsds.records import Pool, atomic_file
 from tsds.stages import Stages
 
-ASKED, BASE = "grid.json", "base.json"
-#: What may be added to from run to run, and what an entry of it is called.
-_GROWING = {"targets": "target", "mixed": "partner in the skewed condition for"}
-#: What "auto" sets by the machine, and the option that says it.
-_BY_MACHINE = {"training precision": "--precision", "device": "--device"}
 #: Texts from which the mean length and the speed are told.
 PROBE = 2000
 Elsewhere = Callable[[Sequence[Sequence[Place]]], Iterable[int]]
@@ -110,26 +106,7 @@ class Evaluation:
         Raises:
           InputError: if it holds cells that other settings made.
         """
-        path = self.out / ASKED
-        asked: dict[str, Any] = orjson.loads(orjson.dumps(self._asked))
-        if path.is_file():
-            held = orjson.loads(path.read_bytes())
-            others = _others(held, {name: value for name, value in asked.items() if name not in _GROWING})
-            for kind, what in _GROWING.items():
-                old, new = held.get(kind, {}), asked[kind]
-                both = sorted(old.keys() & new.keys())
-                others += [(f"{what} {name}", old[name], new[name]) for name in both if old[name] != new[name]]
-                asked[kind] = {**old, **new}
-            if others:
-                name, old, new = others[0]
-                # Of files there are digests, which tell nobody anything.
-                told = "" if isinstance(new, list) or name in ("model", "pool texts") else f": {old}, not {new}"
-                go_on = f"{_BY_MACHINE[name]} {old} goes on with it; else " if name in _BY_MACHINE else ""
-                raise InputError(
-                    f"holds an evaluation with another {name}{told}", path=self.out,
-                    remedy=f"{go_on}choose another --out",
-                )  # fmt: skip
-        return asked
+        return checked(self.out, self._asked)
 
     def claim(self) -> None:
         """Make the folder, or go on with what it holds; see `check`."""
@@ -138,25 +115,14 @@ class Evaluation:
             file.write(orjson.dumps(asked, option=orjson.OPT_INDENT_2))
 
     def prepare(self) -> dict[str, object]:
-        """Make the base of all cells or find it; facts about it.
-
-        The folder, claimed already, keeps a digest of the base in a file of its own: parts on other machines claim it
-        before they have one, and each may make its own, with other bits, so that arms of a pair would start from two.
+        """Make the base of all cells or find it; facts about it. The folder is claimed already.
 
         Raises:
           InputError: if the cells of the folder start from another base.
         """
         facts = self.experiment.prepare(self.stages)
         if "digest" in facts:
-            path, own = self.out / BASE, {"digest": facts["digest"]}
-            if not path.is_file():
-                with atomic_file(path) as file:
-                    file.write(orjson.dumps(own))
-            if orjson.loads(path.read_bytes()) != own:
-                raise InputError(
-                    "holds cells that start from another base than the one here", path=self.out,
-                    remedy="let all machines use the same TSDS_BASES, or choose another --out",
-                )  # fmt: skip
+            check_base(self.out, facts["digest"])
         return facts
 
     def estimate(self, at_once: int = 1) -> dict[str, Any]:
@@ -296,41 +262,3 @@ def _trainings(places: Iterable[Place]) -> list[list[Place]]:
     for place in dict.fromkeys(places):
         found.setdefault(place.diet, []).append(place)
     return list(found.values())
-
-
-def asked_of(settings: Mapping[str, Any], data: Data, conditions: Sequence[str]) -> dict[str, Any]:
-    """All that a cell depends on, as plain values: settings; name and size of the pool; name and digest of targets.
-
-    Where targets are skewed, what each is mixed with is among it: another folder of a target may change that.
-    """
-    mixed = data.targets if "skewed" in conditions and len(data.every) > 1 else {}
-
-    def plain(value: Any) -> Any:
-        return asdict(value) if hasattr(value, "__dataclass_fields__") else value
-
-    return {
-        **{name: plain(value) for name, value in settings.items()},
-        "pool": [data.pool.name, sum(path.stat().st_size for path in _files(data.pool))],
-        "targets": {name: [_known(one.examples), _known(one.test)] for name, one in data.targets.items()},
-        "mixed": {name: _known(data.beside(name).examples) for name in mixed},
-    }
-
-
-def _others(held: Mapping[str, Any], asked: Mapping[str, Any], group: str = "") -> list[tuple[str, Any, Any]]:
-    """The settings that differ, those of a group by themselves: in words, what is held, and what is asked."""
-    found: list[tuple[str, Any, Any]] = []
-    for name, new in asked.items():
-        old, words = held.get(name), group + name.replace("_", " ")
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += _others(old, new, f"{words} ")
-        elif old != new:
-            found.append((words, old, new))
-    return found
-
-
-def _files(path: Path) -> list[Path]:
-    return [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-
-
-def _known(path: Path) -> list[str]:
-    return [path.name, *map(sha256_of, _files(path))]

@@ -1,0 +1,106 @@
+"""What the folder of a grid holds of settings and base: cells of others are not added to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tsds.errors import InputError
+from tsds.evaluate.data import Data
+from tsds.records import atomic_file, sha256_of
+
+ASKED, BASE = "grid.json", "base.json"
+#: What may be added to from run to run, and what an entry of it is called.
+_GROWING = {"targets": "target", "mixed": "partner in the skewed condition for"}
+#: What "auto" sets by the machine, and the option that says it.
+_BY_MACHINE = {"training precision": "--precision", "device": "--device"}
+
+
+def checked(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """All settings that cells depend on, with what the folder holds of other targets.
+
+    Raises:
+      InputError: if it holds cells that other settings made.
+    """
+    path = out / ASKED
+    asked: dict[str, Any] = orjson.loads(orjson.dumps(settings))
+    if path.is_file():
+        held = orjson.loads(path.read_bytes())
+        others = _others(held, {name: value for name, value in asked.items() if name not in _GROWING})
+        for kind, what in _GROWING.items():
+            old, new = held.get(kind, {}), asked[kind]
+            both = sorted(old.keys() & new.keys())
+            others += [(f"{what} {name}", old[name], new[name]) for name in both if old[name] != new[name]]
+            asked[kind] = {**old, **new}
+        if others:
+            name, old, new = others[0]
+            # Of files there are digests, which tell nobody anything.
+            told = "" if isinstance(new, list) or name in ("model", "pool texts") else f": {old}, not {new}"
+            go_on = f"{_BY_MACHINE[name]} {old} goes on with it; else " if name in _BY_MACHINE else ""
+            raise InputError(
+                f"holds an evaluation with another {name}{told}", path=out,
+                remedy=f"{go_on}choose another --out",
+            )  # fmt: skip
+    return asked
+
+
+def check_base(out: Path, digest: object) -> None:
+    """Keep a digest of the base, or hold it against the one that is kept.
+
+    It has a file of its own, read when there is a base: parts on other machines claim the folder before they have one,
+    and each may make its own, with other bits, so that arms of a pair would start from two.
+
+    Raises:
+      InputError: if the cells of the folder start from another base.
+    """
+    path, own = out / BASE, {"digest": digest}
+    if not path.is_file():
+        with atomic_file(path) as file:
+            file.write(orjson.dumps(own))
+    if orjson.loads(path.read_bytes()) != own:
+        raise InputError(
+            "holds cells that start from another base than the one here", path=out,
+            remedy="let all machines use the same TSDS_BASES, or choose another --out",
+        )  # fmt: skip
+
+
+def asked_of(settings: Mapping[str, Any], data: Data, conditions: Sequence[str]) -> dict[str, Any]:
+    """All that a cell depends on, as plain values: settings; name and size of the pool; name and digest of targets.
+
+    Where targets are skewed, what each is mixed with is among it: another folder of a target may change that.
+    """
+    mixed = data.targets if "skewed" in conditions and len(data.every) > 1 else {}
+
+    def plain(value: Any) -> Any:
+        return asdict(value) if hasattr(value, "__dataclass_fields__") else value
+
+    return {
+        **{name: plain(value) for name, value in settings.items()},
+        "pool": [data.pool.name, sum(path.stat().st_size for path in _files(data.pool))],
+        "targets": {name: [_known(one.examples), _known(one.test)] for name, one in data.targets.items()},
+        "mixed": {name: _known(data.beside(name).examples) for name in mixed},
+    }
+
+
+def _others(held: Mapping[str, Any], asked: Mapping[str, Any], group: str = "") -> list[tuple[str, Any, Any]]:
+    """The settings that differ, those of a group by themselves: in words, what is held, and what is asked."""
+    found: list[tuple[str, Any, Any]] = []
+    for name, new in asked.items():
+        old, words = held.get(name), group + name.replace("_", " ")
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _others(old, new, f"{words} ")
+        elif old != new:
+            found.append((words, old, new))
+    return found
+
+
+def _files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+
+
+def _known(path: Path) -> list[str]:
+    return [path.name, *map(sha256_of, _files(path))]
