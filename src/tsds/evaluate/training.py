@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -128,13 +127,7 @@ def computing_in(precision: str, device: str) -> Any:
     """Products of matrices in this precision meanwhile; weights and their updates are float32 all the same."""
     import torch
 
-    if precision == "float32":
-        return nullcontext()
-    # Of every new shape of a batch a CPU keeps what it has prepared, a thousand of them by default: gigabytes, as
-    # hardly a batch has the shape of another. It is read when the first product of this kind is made.
-    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
-        os.environ.setdefault(name, "16")
-    return torch.autocast(device.partition(":")[0], torch.bfloat16)
+    return nullcontext() if precision == "float32" else torch.autocast(device.partition(":")[0], torch.bfloat16)
 
 
 def precision_of(asked: str, device: str) -> str:

@@ -101,8 +101,12 @@ def dtype_of(device: str) -> Any:
 
 
 def quiet_libraries() -> None:
-    """No bars, advice or warnings of the model libraries on the screen: the command has its own."""
+    """No bars, advice or warnings of the model libraries on the screen: the command has its own; and bounded caches."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Of every new shape of a batch a CPU keeps what it has prepared for products in bfloat16, a thousand of them by
+    # default: gigabytes, as hardly a batch has the shape of another. It is read once, when a model first computes.
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, "16")
     import transformers
 
     said: Any = transformers.logging
