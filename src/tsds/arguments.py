@@ -93,9 +93,9 @@ def tasks_of(sources: list[str]) -> Any:
 
 
 def _named(source: str) -> tuple[str | None, str]:
-    name, equals, file = source.partition("=")
     from tsds.records.paths import stands_for_files
 
+    name, equals, file = source.partition("=")
     # date=1/*.jsonl is of a folder that Hive named, not of a task called date.
     if equals and name and file and "/" not in name and not stands_for_files(source):
         return name, file

@@ -30,14 +30,13 @@ class Balanced:
 
     Attributes:
       plan: gamma, with prices and gap.
-      indices, distances, weights: [m, k], the lists; a candidate of unknown weight counts as one and has no mass.
+      indices, distances: [m, k], the lists; a candidate of unknown weight counted as one and has no mass.
       exact: whether nothing outside the lists can matter.
     """
 
     plan: BalancedPlan
     indices: NDArray[np.int64]
     distances: Array
-    weights: Array
     exact: bool
 
     @property
@@ -79,11 +78,11 @@ def find_balanced(
         indices, distances = search.fetch(k)
         complete = indices.shape[1] == n and bool((indices >= 0).all())
         empty = np.flatnonzero(indices[:, 0] < 0)  # float32 can't tell the nearest of these apart: longer lists may
-        solved = None
+        plan = None
         if not len(empty):
-            solved = _weighed(indices, distances, known, weigh, size, neighbors, mu, complete, start)
-        if solved is not None and (complete or not len(solved.plan.short)):
-            return Balanced(solved.plan, indices, distances, solved.weights, exact=solved.plan.proven)
+            plan = _weighed(indices, distances, known, weigh, size, neighbors, mu, complete, start)
+        if plan is not None and (complete or not len(plan.short)):
+            return Balanced(plan, indices, distances, exact=plan.proven)
         listed, k = k, min(n, 2 * k)
         if m * k > largest:
             if len(empty):
@@ -91,12 +90,12 @@ def find_balanced(
                     f"{len(empty):,} of {m:,} targets have more than {listed:,} candidates that are all equally near",
                     remedy="leave these targets out, or --copies collapse",
                 )
-            if solved is None:
+            if plan is None:
                 weights = known.look_up(indices)[0]
                 raise TooLittleRoom(_room(indices, weights), size, neighbors)
-            return Balanced(solved.plan, indices, distances, solved.weights, exact=False)
-        if solved is not None:
-            start = solved.plan.candidates, solved.plan.price
+            return Balanced(plan, indices, distances, exact=False)
+        if plan is not None:
+            start = plan.candidates, plan.price
 
 
 def _room(indices: NDArray[np.int64], weights: Array) -> float:
@@ -106,12 +105,6 @@ def _room(indices: NDArray[np.int64], weights: Array) -> float:
     weight = np.zeros(len(candidates))
     weight[column[listed]] = weights[listed]
     return float(weight.sum())
-
-
-@dataclass(frozen=True)
-class _Solved:
-    plan: BalancedPlan
-    weights: Array
 
 
 def _weighed(
@@ -124,7 +117,7 @@ def _weighed(
     mu: Array,
     complete: bool,
     start: tuple[NDArray[np.int64], Array] | None,
-) -> _Solved | None:
+) -> BalancedPlan | None:
     """The plan on these lists with the weights of all candidates that have mass; None if they weigh less than S."""
     while True:
         weights, unknown = known.look_up(indices)
@@ -143,7 +136,7 @@ def _weighed(
         )
         # Unknown weights count as one, the most they can be: who has no mass now may have it once others weigh less.
         if not (unknown & (plan.mass > 0)).any():
-            return _Solved(plan, weights)
+            return plan
         reach = plan.row_price - distances[:, 0]
         near = unknown & (distances <= (plan.row_price + _HEADROOM * reach)[:, None])
         rows = np.unique(indices[near | (unknown & (plan.mass > 0))])

@@ -16,7 +16,7 @@ from tsds.census import by_file
 from tsds.engines import Engine
 from tsds.errors import InputError
 from tsds.places import PAGE, RUN, TABLE
-from tsds.records import atomic_file, file_facts, sha256_of, writable
+from tsds.records import atomic_file, checksum_of, file_facts, writable
 from tsds.report.data import facts_of
 from tsds.report.explorer import explorer
 from tsds.report.facts import Facts
@@ -142,7 +142,7 @@ def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]
             "pool": _checksums(inputs.candidates.records, inputs.candidates.names),
             "target": target_checksums(selection),
         },
-        "selected": {"name": chosen.name, "bytes": chosen.stat().st_size, "sha256": sha256_of(chosen)},
+        "selected": checksum_of(chosen, chosen.name),
     }
 
 
@@ -171,7 +171,7 @@ def _checksums(records: Any, names: list[str]) -> list[dict[str, str | int]]:
     if records is not None:
         return list(records.checksum())
     files = [Path(name) for name in names if Path(name).is_file()]
-    return [{"name": str(f), "bytes": f.stat().st_size, "sha256": sha256_of(f)} for f in files]
+    return [checksum_of(file, str(file)) for file in files]
 
 
 def _write_vectors(selection: Selection, folder: Path, format: str | None) -> Path:

@@ -5,7 +5,7 @@ from tsds.records.blocks import Record
 from tsds.records.counting import count_records
 from tsds.records.dialogue import Dialogue, Turn
 from tsds.records.duplicates import IdHashes, repeated
-from tsds.records.files import atomic_file, sha256_of, user_cache
+from tsds.records.files import atomic_file, checksum_of, sha256_of, user_cache
 from tsds.records.formats import FORMATS, Format, writable
 from tsds.records.glimpse import Glimpse, glimpse
 from tsds.records.objects import Texts, arrow_table, is_frame
@@ -40,6 +40,7 @@ __all__ = [
     "array_files",
     "arrow_table",
     "atomic_file",
+    "checksum_of",
     "count_records",
     "file_facts",
     "glimpse",

@@ -213,6 +213,11 @@ class _Told(io.BufferedIOBase):
         return self._file.closed
 
 
+def checksum_of(path: Path, name: str) -> dict[str, str | int]:
+    """What tells a file that was read or written: the name it goes by, its bytes, its digest."""
+    return {"name": name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
 def sha256_of(path: Path) -> str:
     """A digest of what a file holds, in hexadecimal."""
     with path.open("rb") as file:

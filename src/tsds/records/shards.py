@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from tsds.records.blocks import Block
-from tsds.records.files import sha256_of
+from tsds.records.files import checksum_of
 from tsds.records.tables import shared_schema
 
 
@@ -40,7 +40,7 @@ class Shard:
     def checksum(self) -> dict[str, str | int]:
         """Name, bytes and sha256 of the file as stored; of objects in memory, those of their records as JSON lines."""
         if self.path is not None:
-            return {"name": self.name, "bytes": self.path.stat().st_size, "sha256": sha256_of(self.path)}
+            return checksum_of(self.path, self.name)
         total, size = hashlib.sha256(), 0
         for block in self.blocks():
             for record in block.parse():
