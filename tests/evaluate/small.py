@@ -13,8 +13,13 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("peft")
 
+from tsds.evaluate.data import Data
+from tsds.evaluate.running import evaluate
+from tsds.evaluate.tables import Outcome
+
 torch.set_num_threads(1)  # these models are too small for two
 
+METHODS = ("none", "full", "random", "auto")
 TOPICS = {
     "sea": "wave salt fish boat tide crab".split(),
     "sky": "cloud wind bird star rain moon".split(),
@@ -109,3 +114,18 @@ def lines(path: Path, records: list[dict[str, Any]]) -> None:
     """Records as JSON lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+
+
+def pretrained(tmp_path: Path, out: str, **given: Any) -> Outcome:
+    """A grid on the small domain data, with a small model that has a head."""
+    folder = tmp_path / "d"
+    if not folder.exists():
+        masked(tmp_path / "m")
+        domain(folder)
+    asked = {"methods": METHODS, "sizes": ("10%",), "seeds": 2, "targets": ("near",), "epochs": 20.0, "examples": 20}
+    found = evaluate(
+        "pretraining", Data.of_folder(folder), tmp_path / out, model=str(tmp_path / "m"), quick=True, device="cpu",
+        **(asked | given),
+    )  # fmt: skip
+    assert found is not None
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -24,60 +23,33 @@ import tsds
 from tests.command import run
 from tests.evaluate import small
 from tsds.errors import InputError, MissingExtra
-from tsds.evaluate import decoder, diets, instruction, presets, pretraining
+from tsds.evaluate import decoder, instruction, presets, pretraining
 from tsds.evaluate.asked import asked_for
 from tsds.evaluate.bases import digest_of
 from tsds.evaluate.causal import CausalModel
 from tsds.evaluate.cells import Place
 from tsds.evaluate.data import Data, read, read_tests
-from tsds.evaluate.diets import Diets
-from tsds.evaluate.experiment import Diet, Fed, train_on
+from tsds.evaluate.experiment import Diet, train_on
 from tsds.evaluate.grid import look_at
 from tsds.evaluate.presets import preset_of, rate_of, tuning_of
 from tsds.evaluate.running import evaluate
-from tsds.evaluate.selecting import Selector, drawn_examples
 from tsds.evaluate.settings import Condition, Grid, Training
-from tsds.evaluate.tables import Outcome
 from tsds.evaluate.training import precision_of
-from tsds.records import Pool
 from tsds.records.dialogue import Dialogue, Turn
 from tsds.report.evaluation import estimate_lines
 from tsds.report.saved import renew
 from tsds.stages import Stages
 
-METHODS = ("none", "full", "random", "auto")
-
-
-@pytest.fixture(autouse=True)
-def bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TSDS_BASES", str(tmp_path / "bases"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-def pretrained(tmp_path: Path, out: str, **given: Any) -> Outcome:
-    """A grid on the small domain data, with a small model that has a head."""
-    folder = tmp_path / "d"
-    if not folder.exists():
-        small.masked(tmp_path / "m")
-        small.domain(folder)
-    asked = {"methods": METHODS, "sizes": ("10%",), "seeds": 2, "targets": ("near",), "epochs": 20.0, "examples": 20}
-    found = evaluate(
-        "pretraining", Data.of_folder(folder), tmp_path / out, model=str(tmp_path / "m"), quick=True, device="cpu",
-        **(asked | given),
-    )  # fmt: skip
-    assert found is not None
-    return found
-
 
 def test_tokens_are_equal_and_pairs_are_paired(tmp_path: Path) -> None:
-    found = pretrained(tmp_path, "out", equal=("tokens", "examples"))
+    found = small.pretrained(tmp_path, "out", equal=("tokens", "examples"))
     tokens, examples = found.tables
-    trained = {m: tokens.of(m, "tokens") for m in METHODS if m != "none"}
+    trained = {m: tokens.of(m, "tokens") for m in small.METHODS if m != "none"}
     assert len({value for by in trained.values() for value in by.values()}) == 1
     assert len({value for m in trained for value in tokens.of(m, "steps").values()}) == 1
     assert tokens.of("none", "tokens") == {0: 0.0, 1: 0.0}
     assert len(set(examples.of("random", "tokens").values())) == 2  # as long as the texts are
-    assert all(set(tokens.of(m, "score")) == {0, 1} for m in METHODS)
+    assert all(set(tokens.of(m, "score")) == {0, 1} for m in small.METHODS)
     gap = found.paired(tokens, "auto", "random")
     scores = tokens.of("auto", "score"), tokens.of("random", "score")
     assert gap is not None and gap.pairs == 2
@@ -95,10 +67,10 @@ def test_tokens_are_equal_and_pairs_are_paired(tmp_path: Path) -> None:
     assert f"| auto | {np.mean(list(scores[0].values())):.4f} [" in page
     assert f" {gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]" in page.replace("**", "")
     table = pq.read_table(tmp_path / "out" / "evaluate.parquet").to_pydict()
-    assert len(table["method"]) == 2 * 2 * len(METHODS) and "leaks" in table
+    assert len(table["method"]) == 2 * 2 * len(small.METHODS) and "leaks" in table
     assert (tmp_path / "out" / "evaluate.svg").stat().st_size > 1000
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "cells").rglob("*.json")}
-    more = pretrained(tmp_path, "out", equal=("tokens",), seeds=3)
+    more = small.pretrained(tmp_path, "out", equal=("tokens",), seeds=3)
     assert all(path.stat().st_mtime_ns == then for path, then in before.items())  # a grid may grow
     assert set(more.tables[0].of("auto", "score")) == {0, 1, 2}
     own = precision_of("auto", "cpu")
@@ -109,7 +81,7 @@ def test_tokens_are_equal_and_pairs_are_paired(tmp_path: Path) -> None:
         ({"precision": other}, rf"precision: {own}, not {other} \(--precision {own} goes on with it; else choose"),
     ):
         with pytest.raises(InputError, match=message):
-            pretrained(tmp_path, "out", **wrong)
+            small.pretrained(tmp_path, "out", **wrong)
 
 
 def test_a_cell_that_diverged_counts_as_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +95,7 @@ def test_a_cell_that_diverged_counts_as_not_measured(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(pretraining, "train_on", diverging)
     given: dict[str, Any] = {"methods": ("none", "random", "in-domain"), "seeds": 1, "epochs": 1.0}
-    found = pretrained(tmp_path, "out", **given)
+    found = small.pretrained(tmp_path, "out", **given)
     (table,) = found.tables
     for name in ("score", "macro_f1", "masked_loss", "loss_last"):
         assert table.of("random", name) == {}
@@ -132,7 +104,7 @@ def test_a_cell_that_diverged_counts_as_not_measured(tmp_path: Path, monkeypatch
     assert cell["values"]["score"] is None and cell["values"]["masked_loss"] is None
     assert "| random | not measured |" in (tmp_path / "out" / "evaluate.md").read_text()
     assert (tmp_path / "out" / "evaluate.svg").stat().st_size > 1000
-    assert pretrained(tmp_path, "out", **given).tables == found.tables  # and is not made again
+    assert small.pretrained(tmp_path, "out", **given).tables == found.tables  # and is not made again
 
 
 def test_workers_of_ray_find_what_one_process_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,13 +113,13 @@ def test_workers_of_ray_find_what_one_process_finds(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)  # paths may be relative to where the command was given
     methods = ("none", "random", "auto")
     given: dict[str, Any] = {"methods": methods, "seeds": 1, "epochs": 2.0}
-    here = pretrained(tmp_path, "here", **given)
-    there = pretrained(Path(), "there", engine="ray", workers=2, **given)
+    here = small.pretrained(tmp_path, "here", **given)
+    there = small.pretrained(Path(), "there", engine="ray", workers=2, **given)
     for method in methods:
         for name in ("score", "tokens", "steps", "distinct", *(() if method == "none" else ("loss_last",))):
             assert there.tables[0].of(method, name) == here.tables[0].of(method, name), (method, name)
     with pytest.raises(InputError, match="no Ray cluster answers"):
-        pretrained(Path(), "nowhere", methods=methods, engine="ray:127.0.0.1:1")
+        small.pretrained(Path(), "nowhere", methods=methods, engine="ray:127.0.0.1:1")
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -162,55 +134,6 @@ def test_a_look_at_the_pool_holds_no_more_than_two_sources(tmp_path: Path) -> No
         tracemalloc.stop()
 
 
-def test_what_does_not_look_at_the_target_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random texts are the same for two targets: one model is measured on both, and finds what two models find."""
-    methods = ("none", "full", "random", "auto")
-    given: dict[str, Any] = {"methods": methods, "seeds": 1, "conditions": ("plain", "skewed"), "epochs": 2.0}
-    plans: list[dict[str, Any]] = []
-    given["told"] = plans.append
-    alone = pretrained(tmp_path, "alone", targets=("far",), **given)
-    trainings: list[Diet | None] = []
-
-    def counted(*args: Any) -> dict[str, float]:
-        trainings.append(args[1])
-        return train_on(*args)
-
-    monkeypatch.setattr(pretraining, "train_on", counted)
-    reads: list[Pool] = []
-
-    class Counted(Pool):
-        def texts_at(self, rows: Any) -> list[str]:
-            reads.append(self)
-            return super().texts_at(rows)
-
-    monkeypatch.setattr(diets, "Pool", Counted)
-    both = pretrained(tmp_path, "both", targets=("near", "far"), **given)
-    assert plans[1]["cells"] == 2 * (1 + 1 + 2 + 2)
-    assert trainings.count(None) == 1 and len(trainings) == 1 + 1 + 1 + 4  # of auto one for each target and condition
-    assert plans[1]["tokens"] * 4 == plans[0]["tokens"] * 6  # full, random, and auto twice or four times
-    for own in alone.tables:
-        table = next(t for t in both.tables if t.title == own.title)
-        for method in methods:
-            for name in ("score", "masked_loss", "tokens"):
-                assert table.of(method, name) == own.of(method, name) != {}, (table.title, method, name)
-    assert len(reads) == 1 + 1 + 4 and len({id(pool) for pool in reads}) == 1  # a training's texts are read once
-    chosen = tmp_path / "both" / "selections" / "far" / "plain" / "10%" / "-" / "random" / "0.json"
-    rows = json.loads(chosen.read_text())
-    chosen.write_text(json.dumps({**rows, "rows": list(range(24))}))  # as if it had been another for this target
-    for path in (tmp_path / "both" / "cells").rglob("random/0.json"):
-        path.unlink()
-    given |= {"methods": ("random",), "conditions": ("plain",)}
-    pretrained(tmp_path, "both", targets=("near", "far"), **given)
-    assert len(reads) == 6 + 2 and len(trainings) == 7 + 2  # then each target has its own
-    other = Diet(["salt wave"], np.ones(1, np.int64), tokens=128)
-    fed, losses = Fed(), iter((1.0, 2.0, 3.0))
-    found = [fed.on(other, seed, lambda: {"loss": next(losses)})["loss"] for seed in (0, 0, 1)]
-    assert found == [1.0, 1.0, 2.0]
-    with pytest.raises(ZeroDivisionError):
-        fed.on(None, 1, lambda: {"loss": 1 / 0})
-    assert fed.on(other, 1, lambda: {"loss": next(losses)})["loss"] == 3.0  # the weights are nobody's after that
-
-
 def test_an_estimate_divides_by_the_trainings_that_run_at_once(tmp_path: Path) -> None:
     data, model = Data.of_folder(small.domain(tmp_path / "d")), str(small.masked(tmp_path / "m"))
     preset = preset_of("pretraining", True, {"methods": ("full", "random"), "sizes": ("10%",), "seeds": 1})
@@ -218,53 +141,6 @@ def test_an_estimate_divides_by_the_trainings_that_run_at_once(tmp_path: Path) -
     plan = asked.evaluation(Stages()).estimate(16)
     assert plan["cells"] == 4  # of two trainings
     assert plan["seconds"] == pytest.approx((plan["tokens"] + plan["beside"]) / 2 / plan["speed"])
-
-
-def test_draws_are_the_same_for_all_methods_and_differ_by_seed() -> None:
-    assert drawn_examples(100, 10, 3).tolist() == drawn_examples(100, 10, 3).tolist()
-    assert drawn_examples(100, 10, 3).tolist() != drawn_examples(100, 10, 4).tolist()
-    assert drawn_examples(5, 10, 0).tolist() == [0, 1, 2, 3, 4]
-
-
-def test_conditions_change_what_is_selected(tmp_path: Path) -> None:
-    given: dict[str, Any] = {"methods": ("in-domain", "round-robin"), "seeds": 1, "epochs": 1.0,
-             "conditions": ("plain", "skewed", "near-duplicates:5%x20"), "targets": ("near", "far")}  # fmt: skip
-    found = pretrained(tmp_path, "out", **given)
-    assert [table.condition for table in found.tables[:3]] == ["plain", "skewed", "near-duplicates:5%x20"]
-    out = tmp_path / "out" / "selections" / "near"
-    taken = {path.parts[-5]: json.loads(path.read_text()) for path in out.rglob("round-robin/0.json")}
-    assert all(sum(one["counts"]) == 24 for one in taken.values())  # ten percent of the pool without copies
-    assert max(taken["near-duplicates%3A5%x20"]["rows"]) >= 240 > max(taken["plain"]["rows"])
-    sources = [json.loads(line)["source"] for line in (tmp_path / "d" / "pool.jsonl").read_text().splitlines()]
-    farm = {name: np.mean([sources[row] == "farm" for row in taken[name]["rows"]]) for name in ("plain", "skewed")}
-    assert farm["plain"] == 0 and farm["skewed"] > 0.2  # four fifths of the examples are of the other target
-    targets = tmp_path / "d" / "targets"
-    shutil.copytree(targets / "near", targets / "nearest")  # the next of near from now on
-    with pytest.raises(InputError, match="another partner in the skewed condition for near"):
-        pretrained(tmp_path, "out", **given)
-
-
-def test_arms_without_a_selection_eat_what_the_others_may(tmp_path: Path) -> None:
-    """The whole pool has the copies too, and the target's own texts are no more than what is selected."""
-    folder = small.domain(tmp_path / "d")
-    condition, rows = Condition.parse("near-duplicates:5%x20"), np.arange(240)
-    training = Training(epochs=2, rate=1, step_tokens=64, longest=40)
-    diets = Diets(
-        Data.of_folder(folder), rows, {"10%": 24}, {condition.name: condition}, training, tmp_path / "pools"
-    )  # fmt: skip
-
-    def fed(method: str, equal: str, where: str = "") -> Diet:
-        found = diets.unselected(Place("near", where, "10%", equal, method, 0).own, 10.0)
-        assert found is not None
-        return found
-
-    assert len(fed("full-epoch", "tokens").texts) == 240
-    whole = fed("full-epoch", "tokens", condition.name)
-    assert len(whole.texts) == 240 + 12 * 20 and whole.tokens == 480 * 10
-    assert len(fed("in-domain", "tokens").texts) == 60
-    assert len(fed("in-domain", "examples").texts) == 24 and fed("in-domain", "examples").passes == 2
-    assert len(fed("full", "examples").texts) == 48 and fed("full", "examples").passes == 1
-    assert fed("full", "examples").whole == 240 * 10 and fed("full-epoch", "tokens").whole is None
 
 
 def test_tokens_stay_equal_when_a_grid_of_a_decoder_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,21 +186,6 @@ def test_a_test_set_is_not_taken_from_its_top(tmp_path: Path) -> None:
     assert some == read_tests(tmp_path / "t.jsonl", "t")[:40]
     assert {one.label for one in some} == set("abcd")
     assert [read(tmp_path / "t.jsonl", "t")[one.row] for one in some] == some
-
-
-def test_overlap_with_the_test_set_is_counted(tmp_path: Path) -> None:
-    folder = small.domain(tmp_path / "d")
-    test = (folder / "targets" / "near" / "test.jsonl").read_text().splitlines()
-    with (folder / "pool.jsonl").open("a") as file:
-        file.writelines(json.dumps({"text": json.loads(line)["text"], "source": "sea"}) + "\n" for line in test[:3])
-    data = Data.of_folder(folder)
-    own, tests = (read(path, "near") for path in (data.targets["near"].examples, data.targets["near"].test))
-    selector = Selector([data.pool], own, None, 20, [one.text for one in tests], "hash", Stages())
-    every = selector.select(Grid("pretraining", methods=("random",)).chosen["random"], 240, 0)
-    leaked = {json.loads(line)["text"] for line in test}
-    texts = [json.loads(line)["text"] for line in (folder / "pool.jsonl").read_text().splitlines()]
-    selector.close()
-    assert every.leaks >= sum(texts[row] in leaked for row in every.rows) > 0
 
 
 def test_a_killed_grid_goes_on(tmp_path: Path) -> None:
@@ -387,7 +248,7 @@ def test_parts_make_the_whole(tmp_path: Path) -> None:
 
 
 def test_a_report_shows_an_evaluation(tmp_path: Path) -> None:
-    pretrained(tmp_path, "out", methods=("random", "auto"), epochs=1.0)
+    small.pretrained(tmp_path, "out", methods=("random", "auto"), epochs=1.0)
     pool, target = tmp_path / "d" / "pool.jsonl", tmp_path / "d" / "targets" / "near" / "train.jsonl"
     tsds.select(pool, target, size=10).save(tmp_path / "run")
     renew(tmp_path / "run", tmp_path / "out")
@@ -406,6 +267,9 @@ def test_a_report_shows_an_evaluation(tmp_path: Path) -> None:
         ({"sizes": ("200k-tokens",)}, "is in tokens"),
         ({"methods": ("random", "random")}, "twice"),
         ({"methods": ("randon",)}, "did you mean random"),
+        ({"methods": ("random-source:as=randon",)}, "did you mean random"),
+        ({"methods": ("random-length:as=none",)}, "unknown method"),
+        ({"methods": ("random-source",)}, "unknown method"),
         ({"equal": ("steps",)}, "tokens, examples"),
         ({"seeds": 0}, "seeds is 0"),
         ({"test_rows": 0}, "test-rows is 0"),
@@ -484,7 +348,7 @@ def test_wrong_data_is_refused_in_one_line(tmp_path: Path) -> None:
         )  # fmt: skip
     (folder / "targets" / "near" / "train.jsonl").write_text('{"text": "no label here"}\n')
     with pytest.raises(InputError, match=r"train.jsonl, row 0: the record has no label"):
-        pretrained(tmp_path, "o", methods=("none",))
+        small.pretrained(tmp_path, "o", methods=("none",))
     assert not (tmp_path / "o").exists()  # and the mended file is no other evaluation
     (folder / "pool.csv").write_text("text\na\n")
     with pytest.raises(InputError, match="is there twice"):

@@ -35,11 +35,6 @@ SETTLING = Settling(head_steps=6, steps=20, window=3, gain=0.0, rate=3e-3)
 FINETUNING = Finetuning(epochs=6, batch=8, rate=3e-3, longest=40)
 
 
-@pytest.fixture(autouse=True)
-def bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TSDS_BASES", str(tmp_path / "bases"))
-
-
 def two_topics(model: MaskedModel) -> tuple[Any, Any, Any]:
     """Sentences as tokens, which of two topics each is of, and labels that are chance."""
     rng = random.Random(1)

@@ -10,7 +10,8 @@ from urllib.parse import quote
 import orjson
 
 from tsds.errors import InputError
-from tsds.evaluate.settings import BLIND, UNSELECTED, Grid
+from tsds.evaluate.arms import BLIND, UNSELECTED
+from tsds.evaluate.settings import Grid
 from tsds.records import atomic_file
 
 

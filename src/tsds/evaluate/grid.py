@@ -88,8 +88,8 @@ class Evaluation:
         self._conditions = {name: Condition.parse(name) for name in grid.conditions}
         if any(c.kind == "skewed" for c in self._conditions.values()) and len(data.every) < 2:
             raise InputError("a skewed target needs a second target", remedy="leave skewed out")
-        if "random-stratified" in grid.methods and not pool.grouped:
-            raise InputError("method random-stratified needs a pool of several sources", remedy="leave it out")
+        if not pool.grouped and (grouped := next((m for m, arm in grid.chosen.items() if arm.by_source), None)):
+            raise InputError(f"method {grouped} needs a pool of several sources", remedy="leave it out")
         self.sizes = {size: Size.parse(size).examples(pool.used) for size in grid.sizes}
         self.places = places_of(grid, list(data.targets))
         self._asked = asked
@@ -229,9 +229,9 @@ class Evaluation:
                 try:
                     for place in missing:
                         if (place.condition, place.target) == (condition, target):
-                            contender = self.grid.chosen[place.method]
+                            arm = self.grid.chosen[place.method]
                             write_selected(
-                                self._selected(place), selector.select(contender, self.sizes[place.size], place.seed)
+                                self._selected(place), selector.select(arm, self.sizes[place.size], place.seed)
                             )
                             advance(1)
                 finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tsds.evaluate.settings import REFERENCES
 from tsds.evaluate.statistics import Paired
 from tsds.evaluate.tables import FACTS, Outcome, Table
 
@@ -23,7 +22,7 @@ def markdown(found: Outcome) -> str:
 
 
 def _table(found: Outcome, table: Table) -> str:
-    references = [name for name in REFERENCES if name in table.values]
+    references = [name for name in found.references if name in table.values]
     others = [name for name in found.measures if name != found.primary and table.has(name)]
     facts = [name for name in _FACTS if table.has(name)]
     heads = ["method", found.measures[found.primary].head, *(f"to {name}" for name in references)]

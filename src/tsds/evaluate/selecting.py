@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from tsds.bandwidth import perturbed
 from tsds.budget import Size
-from tsds.compare.cells import Bench, Contender
+from tsds.compare.cells import Bench
+from tsds.evaluate.arms import Arm
 from tsds.evaluate.data import Example
+from tsds.evaluate.matched import alike
 from tsds.evaluate.settings import Condition
 from tsds.inputs import prepare
 from tsds.leakage import Guard, digests
@@ -100,7 +102,7 @@ class Selector:
         self._guard = Guard([list(tests)], overlapping=True)
         self._searches: dict[int, tuple[Any, float]] = {}
 
-    def select(self, contender: Contender, size: int, seed: int) -> Selected:
+    def select(self, arm: Arm, size: int, seed: int) -> Selected:
         """Select so many records for the examples that this seed draws.
 
         Raises:
@@ -111,13 +113,18 @@ class Selector:
         self._bench.size = size
         with self._stages.stage("search", len(self._inputs.candidates.vectors)):
             search, seconds = self._search(seed, seen)
-            made = self._bench.select(replace(contender.settings, size=size, seed=seed), search, seen)
-        rows = self._inputs.candidates.census.rows[made.rows]
+            made = self._bench.select(replace(arm.contender.settings, size=size, seed=seed), search, seen)
+        census = self._inputs.candidates.census
+        chosen, counts = made.rows, made.counts
+        if arm.like:
+            rng = np.random.default_rng([seed, 17])
+            chosen, counts = alike(census.tokens, census.group, chosen, counts, arm.like, rng)
+        rows = census.rows[chosen]
         records = self._inputs.candidates.records
         assert records is not None, "the pool is files of records"
         texts = records.texts_at(rows)
         leaks = int(self._guard.leaks(texts, digests(texts)).sum())
-        return Selected(rows.tolist(), made.counts.tolist(), made.seconds, seconds, self._seconds, leaks)
+        return Selected(rows.tolist(), counts.tolist(), made.seconds, seconds, self._seconds, leaks)
 
     def close(self) -> None:
         """Remove the vectors."""

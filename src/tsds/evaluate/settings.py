@@ -5,32 +5,15 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from tsds.budget import Size
-from tsds.compare.cells import Contender
 from tsds.errors import InputError
-from tsds.settings import Settings
+from tsds.evaluate.arms import METHODS, Arm, chosen_arms
 
 Kind = Literal["pretraining", "instruction"]
 Equal = Literal["tokens", "examples"]
 
-#: Arms that select nothing: no training; the target's own texts; the whole pool, as far as the tokens go, or once.
-UNSELECTED = {
-    "none": "no training on the pool at all",
-    "in-domain": "the target's own example texts: what selection could reach at best",
-    "full": "the whole pool in random order, as far as the same tokens go",
-    "full-epoch": "the whole pool once, whatever that costs",
-}
-#: Arms that don't look at the target: they train one model for all of them.
-BLIND = ("none", "full", "full-epoch", "random", "random-stratified")
-METHODS = (
-    "none", "full", "random", "random-length", "random-stratified", "topk", "round-robin", "dsir", "uniform",
-    "kde-published", "auto",
-)  # fmt: skip
-QUICK_METHODS = ("none", "random", "random-length", "round-robin", "auto")
-#: Those that the others are held against, as far as they are in the grid.
-REFERENCES = ("random", "random-length", "round-robin")
 _CONDITION = re.compile(r"(plain|skewed|near-duplicates)(?::([0-9]+(?:\.[0-9]+)?)%x([0-9]+))?")
 
 
@@ -132,7 +115,7 @@ class Grid:
     Attributes:
       kind: which experiment.
       targets: names; all that the data has if empty.
-      methods: arms of UNSELECTED, or methods as `tsds compare` takes them.
+      methods: names of arms, see `arms`.
       sizes: examples or shares of the pool.
       seeds: 0, 1, ... so many; each draws its own target examples, the same for all methods.
       equal: what is the same for all methods: training tokens and steps, or examples.
@@ -152,7 +135,7 @@ class Grid:
     examples: int = 1000
     test_rows: int | None = None
     encoder: str = "hash"
-    chosen: dict[str, Contender] = field(init=False, repr=False, compare=False)
+    chosen: dict[str, Arm] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("targets", "methods", "sizes", "equal", "conditions"):
@@ -173,6 +156,4 @@ class Grid:
             raise InputError(f"--test-rows is {self.test_rows}", remedy="a whole number from 1 is wanted")
         for condition in self.conditions:
             Condition.parse(condition)
-        common: Any = Settings(size="1%", encoder=self.encoder)
-        chosen = {name: Contender.parse(name, common) for name in self.methods if name not in UNSELECTED}
-        object.__setattr__(self, "chosen", chosen)
+        object.__setattr__(self, "chosen", chosen_arms(self.methods, self.encoder))

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tsds.compare.measures import Measure
+from tsds.evaluate.arms import references_of
 from tsds.evaluate.cells import Cell, Place
-from tsds.evaluate.settings import REFERENCES
 from tsds.evaluate.statistics import Interval, Paired, by_seed, record_of
 
 #: Facts about training and selection that have a column of their own.
@@ -88,6 +88,11 @@ class Outcome:
         return next(iter(self.measures))
 
     @property
+    def references(self) -> list[str]:
+        """The methods that the others are held against."""
+        return references_of(self.methods)
+
+    @property
     def lower(self) -> bool:
         """Whether less of the primary measure is better."""
         return self.less(self.primary)
@@ -112,7 +117,7 @@ class Outcome:
             {(t.condition, t.equal) for t in self.tables}, key=lambda x: (x[0] != "plain", x)
         ):
             some = [t for t in self.tables if (t.condition, t.equal) == (condition, equal)]
-            for reference in REFERENCES:
+            for reference in self.references:
                 for method in self.methods:
                     pairs = [
                         (t, p) for t in some if method != reference and (p := self.paired(t, method, reference, name))
@@ -179,7 +184,7 @@ class Outcome:
             found = {name: asdict(one) for name in names if (one := table.interval(method, name)) is not None}
             against = {
                 reference: {**asdict(pair), "verdict": pair.verdict(lower=self.lower)}
-                for reference in REFERENCES
+                for reference in self.references
                 if reference != method and (pair := self.paired(table, method, reference)) is not None
             }
             if found:

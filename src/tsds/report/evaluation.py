@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from tsds.evaluate.settings import REFERENCES
 from tsds.evaluate.tables import Outcome, Table
 
 #: Columns of a screen from which all measures are shown.
@@ -48,7 +47,7 @@ def print_outcome(console: Console, found: Outcome) -> None:
     if leaks:
         line = f"{leaks:,.0f} selected texts share thirteen words in a row with a test text, or equal one"
         console.print(Text(line, style="yellow"))
-    records = [row for row in found.records() if row["method"] not in REFERENCES]
+    records = [row for row in found.records() if row["method"] not in found.references]
     if not records:
         return
     console.print(Text("Over all targets and sizes", style="bold"))
@@ -70,7 +69,7 @@ def _print_table(console: Console, found: Outcome, table: Table) -> None:
     measure = found.measures[found.primary]
     better = "less" if found.lower else "more"
     console.print(Text(f"{table.title}: {measure.line}; {better} is better", style="bold"))
-    references = [name for name in REFERENCES if table.of(name, found.primary)]
+    references = [name for name in found.references if table.of(name, found.primary)]
     wide = console.width >= _ROOM
     others = [name for name in found.measures if name != found.primary] if wide else []
     heads = [*(found.measures[name].head for name in others), *(["tokens", "passes"] if wide else [])]

@@ -7,6 +7,7 @@ Long or short texts alone can move a benchmark; random selections of matched len
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsds.arrays import Rows
 from tsds.methods.baselines.chosen import answer_of
@@ -16,16 +17,33 @@ from tsds.methods.problem import Answer, Problem
 def select(problem: Problem) -> Answer:
     """For each of B draws of a target's length, the candidate of that length, or the nearest left over."""
     rng = np.random.default_rng([problem.seed, 1])
-    # Ties between equal lengths are broken at random, the same way on both sides.
-    order = np.lexsort((rng.random(len(problem.tokens)), problem.tokens))
+    order = by_length(problem.tokens, rng)
     quantile = (np.arange(problem.size) + rng.random()) / problem.size
-    by_length = np.argsort(problem.target_tokens, kind="stable")
-    at = np.searchsorted(np.cumsum(problem.mu[by_length]), quantile * problem.mu.sum(), side="left")
-    wanted = problem.target_tokens[by_length][np.minimum(at, len(by_length) - 1)]
-    lengths = problem.tokens[order]
+    targets = np.argsort(problem.target_tokens, kind="stable")
+    at = np.searchsorted(np.cumsum(problem.mu[targets]), quantile * problem.mu.sum(), side="left")
+    wanted = problem.target_tokens[targets][np.minimum(at, len(targets) - 1)]
+    chosen = order[at_lengths(problem.tokens[order], wanted, rng)]
+    return answer_of(problem, chosen, "drawn at random with the lengths of the targets")
+
+
+def by_length(lengths: NDArray[np.int64], rng: np.random.Generator) -> Rows:
+    """Positions of lengths, the shortest first, equal ones in random order, [n]."""
+    return np.lexsort((rng.random(len(lengths)), lengths))
+
+
+def at_lengths(lengths: NDArray[np.int64], wanted: NDArray[np.int64], rng: np.random.Generator) -> Rows:
+    """For each wanted length a place that has it, drawn at random, or the nearest left over; each place once.
+
+    Args:
+      lengths: [n], ascending.
+      wanted: [b], ascending, b <= n.
+
+    Returns:
+      Places in `lengths`, [b], ascending.
+    """
     low, high = np.searchsorted(lengths, wanted, side="left"), np.searchsorted(lengths, wanted, side="right")
     place = low + (rng.random(len(wanted)) * np.maximum(high - low, 1)).astype(np.int64)
-    return answer_of(problem, order[_spread(place, len(order))], "drawn at random with the lengths of the targets")
+    return _spread(place, len(lengths))
 
 
 def _spread(place: Rows, n: int) -> Rows:
