@@ -84,7 +84,10 @@ def test_tokens_are_equal_and_pairs_are_paired(tmp_path: Path) -> None:
             small.pretrained(tmp_path, "out", **wrong)
 
 
-def test_a_cell_that_diverged_counts_as_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("classifier", ["probe", "finetuned"])
+def test_a_cell_that_diverged_counts_as_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifier: str
+) -> None:
     """The grid goes on, its tables and its plot are written, and the cell says what was no number."""
 
     def diverging(model: Any, diet: Diet | None, *rest: Any) -> dict[str, float]:
@@ -94,7 +97,8 @@ def test_a_cell_that_diverged_counts_as_not_measured(tmp_path: Path, monkeypatch
         return values if diet is None else values | {"loss_last": np.nan}
 
     monkeypatch.setattr(pretraining, "train_on", diverging)
-    given: dict[str, Any] = {"methods": ("none", "random", "in-domain"), "seeds": 1, "epochs": 1.0}
+    methods = ("none", "random", "in-domain")
+    given: dict[str, Any] = {"methods": methods, "seeds": 1, "epochs": 1.0, "classifier": classifier}
     found = small.pretrained(tmp_path, "out", **given)
     (table,) = found.tables
     for name in ("score", "macro_f1", "masked_loss", "loss_last"):

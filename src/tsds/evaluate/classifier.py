@@ -94,15 +94,18 @@ class Classifier:
         rate = rising_then_falling(settings.rate, 0.1, len(steps))
         return train(self, steps, rate, seed, advance=advance)
 
-    def predict(self, tokens: Sequence[NDArray[np.int64]], fill: int, padded: int = 8192) -> NDArray[np.int64]:
-        """The class of each text."""
+    def predict(self, tokens: Sequence[NDArray[np.int64]], fill: int, padded: int = 8192) -> NDArray[np.int64] | None:
+        """The class of each text; None where scores are no numbers, as those of an encoder that diverged."""
         import torch
 
         out = np.zeros(len(tokens), np.int64)
         self.module.eval()
         with torch.no_grad():
             for some, ids, mask in read_by_length(tokens, fill, padded):
-                out[some] = self.scores(ids, mask).argmax(dim=1).cpu().numpy()
+                scores = self.scores(ids, mask)
+                if not torch.isfinite(scores).all():
+                    return None
+                out[some] = scores.argmax(dim=1).cpu().numpy()
         return out
 
 
