@@ -136,7 +136,11 @@ Model = Annotated[
 TargetNames = Annotated[list[str] | None, Option("--targets", help="Those of --data.", show_default="all")]
 Arms = Annotated[
     list[str] | None,
-    Option("--methods", help="As for compare; also none, in-domain, full, full-epoch.", show_default="eleven"),
+    Option(
+        "--methods",
+        help="As for compare; also none, in-domain, full, full-epoch, and random-source:as=METHOD (or length).",
+        show_default="eleven",
+    ),
 ]
 Sizes = Annotated[list[str] | None, Option("--sizes", help="Each like --size.", show_default="0.5% 1% 5%")]
 Seeds = Annotated[int | None, Option("--seeds", help="Each draws its own target examples.", show_default="5")]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tsds.bandwidth import Bandwidth, from_candidates
+from tsds.bandwidth import Bandwidth
+from tsds.bandwidth_of_vectors import from_candidates
 from tsds.budget import Size
 from tsds.checkpoint import Checkpoint
 from tsds.drawing import Drawn, check_holds_one, draw
@@ -169,4 +170,4 @@ def choose_bandwidth(settings: Settings, inputs: Inputs, search: NeighborSearch,
     if inputs.bandwidth is not None:
         return inputs.bandwidth
     with stages.stage("bandwidth"):
-        return from_candidates(search, settings.metric, settings.seed)
+        return from_candidates(search, inputs.targets.mu, settings.metric, settings.seed)

@@ -11,6 +11,7 @@ import pytest
 
 import tsds
 from tests.shared import needs_shared, shared
+from tsds.embeddings.encoders.hashing import HashEncoder
 
 
 def _read(path: str) -> list[dict[str, Any]]:
@@ -19,7 +20,8 @@ def _read(path: str) -> list[dict[str, Any]]:
 
 
 @needs_shared
-def test_five_hundred_copies_weigh_what_one_passage_weighs() -> None:
+@pytest.mark.parametrize("given", ["texts", "vectors"])
+def test_five_hundred_copies_weigh_what_one_passage_weighs(given: str) -> None:
     pool, edited = _read("domain/pool.jsonl.gz")[:30_000], _read("domain/near_duplicates.jsonl.gz")
     bases = sorted({record["base"] for record in edited})
     number = {base: i for i, base in enumerate(bases)}
@@ -28,16 +30,20 @@ def test_five_hundred_copies_weigh_what_one_passage_weighs() -> None:
     assert len(bases) >= 15
     group = np.array([number.get(r["id"], -1) for r in pool] + [number[r["base"]] for r in edited])
     wanted = [number[base] for base in bases]
+    own: Any = pool + edited
+    others = [record["text"] for record in _read("domain/targets/sci_cite/dev.jsonl.gz")[:30]]
+    target: Any = [*(texts[base] for base in bases), *others]
+    if given == "vectors":  # nothing tells then how far edits of a text are apart
+        encoder = HashEncoder().fit([[record["text"] for record in own]])
+        own, target = encoder.encode([record["text"] for record in own]), encoder.encode(target)
 
     def share(method: str, neighbors: float) -> np.ndarray:
         """The mass of each passage's copies, in units of the most that one candidate can get from one target."""
-        chosen = tsds.select(
-            pool + edited, [texts[base] for base in bases], size=100, method=method, neighbors=neighbors
-        )
+        chosen = tsds.select(own, target, size=100, method=method, neighbors=neighbors)
         assert chosen.answer.exact
         mine = group[chosen.rows]
         mass = np.bincount(mine[mine >= 0], weights=chosen.answer.probability[mine >= 0], minlength=len(number))
-        return mass[wanted] * len(bases) * chosen.answer.neighbors  # type: ignore[no-any-return, operator]
+        return mass[wanted] * len(target) * chosen.answer.neighbors  # type: ignore[no-any-return, operator]
 
     shared_out = share("kde", 20)
     assert (shared_out <= 2).all() and (shared_out >= 0.9).all()
