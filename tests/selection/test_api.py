@@ -38,6 +38,25 @@ def test_texts_dicts_files_and_datasets_select_alike(tmp_path: Path) -> None:
     assert results[0].to_dataset().column_names == ["text"]
 
 
+def test_a_dataset_has_the_columns_of_all_that_was_chosen(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    records = [{"text": "alpha 3"}, {"text": "alpha 33", "answer": "lost?", "meta": {"a": 1}}]
+    whole = {"text": ["alpha 3", "alpha 33"], "answer": [None, "lost?"], "meta": [None, {"a": 1}]}
+    for pool in (records, write_jsonl(tmp_path / "p.jsonl", records)):
+        assert tsds.select(pool, ["alpha 3"], size=2).to_dataset()[:] == whole
+    parts = {"a": {"text": ["alpha 3"], "k": pa.array([1], pa.int8())}, "b": {"text": ["alpha 33"], "z": ["u"]}}
+    for name, columns in parts.items():
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+    dataset = tsds.select([tmp_path / "a.parquet", tmp_path / "b.parquet"], ["alpha 3"], size=2).to_dataset()
+    assert dataset[:] == {"text": ["alpha 3", "alpha 33"], "k": [1, None], "z": [None, "u"]}
+    assert dataset.features["k"].dtype == "int8"
+    odd = tsds.select([{"text": "alpha 3", "id": 1}, {"text": "alpha 33", "id": "x"}], ["alpha 3"], size=2)
+    with pytest.raises(InputError, match=r"can't be made a dataset: .*'x'"):
+        odd.to_dataset()
+
+
 def test_arrays() -> None:
     pool, target = clustered(2000, 32), clustered(20, 32, seed=9)
     chosen = tsds.select(pool, target, size=50)
