@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tsds.records import Texts, arrow_table, is_frame
+from tsds.records import Texts, arrow_table, is_dataset, is_frame
 from tsds.sampling import Sampling
 from tsds.selecting import run
 from tsds.selection import Selection
@@ -146,7 +146,9 @@ def select(
         embeddings=embeddings,
         target_embeddings=target_embeddings,
     )
-    tasks = {name: _array(one) for name, one in target.items()} if isinstance(target, Mapping) else _array(target)
+    # The splits of a DatasetDict are no tasks: is_dataset refuses one.
+    several = isinstance(target, Mapping) and not is_dataset(target)
+    tasks = {name: _array(one) for name, one in target.items()} if several else _array(target)
     return run(_array(pool), tasks, settings, progress)
 
 

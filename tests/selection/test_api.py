@@ -38,6 +38,15 @@ def test_texts_dicts_files_and_datasets_select_alike(tmp_path: Path) -> None:
     assert results[0].to_dataset().column_names == ["text"]
 
 
+def test_the_splits_of_a_dataset_are_no_tasks() -> None:
+    import datasets
+
+    splits = datasets.DatasetDict({name: datasets.Dataset.from_dict({"text": TARGET}) for name in ("train", "test")})
+    for pool, target in ((POOL, splits), (splits, TARGET), (POOL, {"a": splits})):
+        with pytest.raises(InputError, match=r"a datasets\.DatasetDict can't be read \(choose one split of it\)"):
+            tsds.select(pool, target, size=1)
+
+
 def test_a_dataset_has_the_columns_of_all_that_was_chosen(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq

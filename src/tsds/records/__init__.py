@@ -8,7 +8,7 @@ from tsds.records.duplicates import IdHashes, repeated
 from tsds.records.files import atomic_file, checksum_of, sha256_of, user_cache
 from tsds.records.formats import FORMATS, Format, writable
 from tsds.records.glimpse import Glimpse, glimpse
-from tsds.records.objects import Texts, arrow_table, is_frame
+from tsds.records.objects import Texts, arrow_table, is_dataset, is_frame
 from tsds.records.paths import STORE_MARK, is_store
 from tsds.records.pool import Part, Pool
 from tsds.records.reading import Shorter
@@ -44,6 +44,7 @@ __all__ = [
     "count_records",
     "file_facts",
     "glimpse",
+    "is_dataset",
     "is_frame",
     "is_remote",
     "is_store",
