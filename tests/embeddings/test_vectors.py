@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tsds
 from tsds.embeddings import vectors as module
 from tsds.embeddings.vectors import Vectors
 
@@ -85,6 +86,16 @@ def test_take_of_shards_of_two_types_is_of_the_wider(tmp_path: Path) -> None:
     taken = Vectors.of(paths).take(np.array([3, 2, 2]))  # of the narrower only
     assert taken.dtype == np.float32
     np.testing.assert_array_equal(taken, ROWS[[3, 2, 2]].astype(np.float16).astype(np.float32))
+
+
+def test_masked_values_are_refused() -> None:
+    masked = np.ma.masked_array(ROWS, mask=ROWS > 2)
+    for pool in (masked, list(masked)):
+        with pytest.raises(tsds.InputError, match=r"^pool: holds masked values \(fill or drop them\)"):
+            tsds.select(pool, ROWS[:2], size=1)
+    with pytest.raises(tsds.InputError, match=r"^targets: holds masked"):
+        tsds.nearest_neighbors(ROWS, masked)
+    np.testing.assert_array_equal(Vectors.of(np.ma.masked_array(ROWS)).take(np.arange(60)), ROWS)
 
 
 def test_there_is_no_row_beyond_the_last(tmp_path: Path) -> None:

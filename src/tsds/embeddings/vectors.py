@@ -168,6 +168,7 @@ class Vectors:
         if isinstance(source, (list, tuple)) and source and all(isinstance(x, (str, Path)) for x in source):
             groups = RowGroups()
             return cls([open_matrix(Path(x), groups) for x in source])
+        refuse_masked(source, name)
         array = np.asarray(source)
         _check_matrix(array.shape, array.dtype, name)
         return cls([ArrayShard(np.ascontiguousarray(array))])
@@ -295,6 +296,12 @@ def open_matrix(path: Path, groups: RowGroups) -> MatrixShard:
         return bergson_store(path) if (path / "gradients.bin").is_file() else NpyShard.open(trak_file(path))
     column = column_of(path)
     return NpyShard.open(path) if column is None else ColumnShard.open(*column, groups)
+
+
+def refuse_masked(source: Any, name: str) -> None:
+    """Raise InputError if an array, or one of a list of arrays, has masked values: NumPy would compute with them."""
+    if any(np.ma.is_masked(one) for one in (source if isinstance(source, (list, tuple)) else [source])):
+        raise InputError("holds masked values", path=name, remedy="fill or drop them")
 
 
 def _is_npy(path: Path) -> bool:
