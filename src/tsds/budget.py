@@ -35,6 +35,8 @@ class Size:
         asked = str(size).strip()
         if isinstance(size, float) and 0 < size < 1:
             return cls(asked, "percent", 100 * size)
+        if isinstance(size, float) and size == 1:  # 0.5 is half of the pool
+            raise BudgetError("the size 1.0 may be one record or the whole pool", remedy='say 1, or "100%"')
         match = re.fullmatch(
             r"(\d+(?:\.\d+)?|\.\d+)\s*(%|[kmb]?(?:[- ]?tokens?)?)", asked.replace("_", ""), re.IGNORECASE
         )

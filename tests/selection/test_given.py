@@ -105,6 +105,8 @@ def test_numbers_of_numpy_are_numbers() -> None:
         ({"bandwidth": "0.3"}, "--bandwidth is '0.3'"),
         ({"workers": "2"}, "--workers is '2'"),
         ({"workers": 1.5}, "--workers is 1.5"),
+        ({"size": 1.0}, 'the size 1.0 may be one record or the whole pool (say 1, or "100%")'),
+        ({"size": np.float32(1)}, "the size 1.0 may be"),
         ({"size": None}, "the size 'None' can't be read"),
         ({"task_weights": {"a": "2"}}, "the weight of task 'a' is '2'"),
         ({"task_weights": {"a": None}}, "the weight of task 'a' is None"),
