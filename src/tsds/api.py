@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tsds.embeddings.vectors import refuse_masked
+from tsds.errors import InputError
 from tsds.records import Texts, arrow_table, is_dataset, is_frame
 from tsds.sampling import Sampling
 from tsds.selecting import run
@@ -59,8 +63,8 @@ def select(
     """Select from a pool the records that serve a target.
 
     Args:
-      pool: path or paths (jsonl, parquet, csv, txt, npy, ..., folders, globs), a list of str or dict, a data
-        frame, a `datasets.Dataset`, or an (n, d) array of embeddings.
+      pool: path or paths (jsonl, parquet, csv, txt, npy, ..., folders, globs), a list of str, dict or
+        chats (lists of messages), a data frame, a `datasets.Dataset`, or an (n, d) array of embeddings.
       target: examples of the task, in any of these forms; several tasks as a dict of name to examples.
       size: examples (1000), a share of the pool ("1%" or 0.01), or tokens ("200k-tokens").
       method: "auto", or one of those that `tsds methods` lists.
@@ -148,24 +152,59 @@ def select(
     )
     # The splits of a DatasetDict are no tasks: is_dataset refuses one.
     several = isinstance(target, Mapping) and not is_dataset(target)
-    tasks = {name: _array(one) for name, one in target.items()} if several else _array(target)
-    return run(_array(pool), tasks, settings, progress)
+    tasks = {name: _array(one, str(name)) for name, one in target.items()} if several else _array(target, "target")
+    return run(_array(pool, "pool"), tasks, settings, progress)
 
 
-def _array(source: Any) -> Any:
-    """Tensors and the like as arrays, a list of lists of numbers too; texts and data frames as records.
+def _array(source: Any, role: str) -> Any:
+    """Tensors and the like as arrays, a list of lists of numbers too; texts, chats and data frames as records.
 
     A data frame of nothing but numbers is an array.
+
+    Raises:
+      InputError: if there is no array of it, or its lists are neither vectors nor chats.
     """
     if is_frame(source):
         table = arrow_table(source, "the data frame")
         return np.asarray(source) if all(map(_is_numeric, table.schema.types)) else table
     if hasattr(source, "__array__"):
-        array = source if isinstance(source, np.ndarray) else np.asarray(source)
-        return Texts(array.tolist()) if array.ndim == 1 and array.dtype.kind in "OUT" else array
-    if isinstance(source, Sequence) and len(source) and isinstance(source[0], (list, tuple)):
-        return np.asarray(source, dtype=np.float64)
-    return source
+        array = source if isinstance(source, np.ndarray) else _untied(source, role)
+        return _of_rows(Texts(array.tolist()), role) if array.ndim == 1 and array.dtype.kind in "OUT" else array
+    return _of_rows(source, role) if isinstance(source, Sequence) else source
+
+
+def _untied(source: Any, role: str) -> NDArray[Any]:
+    """A tensor or the like as an array: without its gradient, on this side of a device, bfloat16 as float32."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(source, torch.Tensor):
+        source = source.detach().cpu()
+        source = source.float() if source.dtype == torch.bfloat16 else source
+    try:
+        return np.asarray(source)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"there is no array of it: {error}", path=role, remedy="give a 2-d array of floats") from error
+
+
+def _of_rows(rows: Sequence[Any], role: str) -> Any:
+    """Lists of numbers as an array, lists of messages as records with messages; other rows as they are."""
+    if not len(rows) or not isinstance(rows[0], (list, tuple, np.ndarray)):
+        return rows
+    if all(map(_is_chat, rows)) and any(map(len, rows)):
+        return [{"messages": list(chat)} for chat in rows]
+    refuse_masked(list(rows), role)
+    try:
+        return np.asarray(rows, dtype=None if isinstance(rows[0], np.ndarray) else np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            "the lists in it are neither vectors nor chats",
+            path=role,
+            remedy='vectors are as many numbers each, a chat is a list of {"role": ..., "content": ...}, '
+            "other records are texts or dicts",
+        ) from error
+
+
+def _is_chat(row: Any) -> bool:
+    return isinstance(row, (list, tuple)) and all(isinstance(one, dict) and "role" in one for one in row)
 
 
 def _is_numeric(kind: Any) -> bool:

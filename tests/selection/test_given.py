@@ -79,6 +79,41 @@ def test_a_frame_that_can_not_be_read_is_one_line(frame: Any, said: str) -> None
     assert "\n" not in str(caught.value)
 
 
+def test_tensors_are_arrays() -> None:
+    torch = pytest.importorskip("torch")
+    pool, target = clustered(100, 8), clustered(5, 8, seed=1)
+    plain = tsds.select(pool, target, size=9)
+    followed = torch.tensor(pool, requires_grad=True)
+    assert tsds.select(followed, torch.tensor(target), size=9).weights.tobytes() == plain.weights.tobytes()
+    short = torch.tensor(pool).bfloat16()
+    chosen = tsds.select(short, target, size=9)
+    assert chosen.weights.tobytes() == tsds.select(short.float().numpy(), target, size=9).weights.tobytes()
+
+
+def test_a_list_of_chats_is_its_messages() -> None:
+    chats = [[{"role": "user", "content": text}, {"role": "assistant", "content": "yes"}] for text in POOL]
+    plain = tsds.select([{"messages": chat} for chat in chats], TARGET, size=9)
+    for pool in (chats, pd.Series(chats)):
+        chosen = tsds.select(pool, TARGET, size=9)
+        assert chosen.weights.tobytes() == plain.weights.tobytes()
+        assert list(chosen.records()) == list(plain.records())
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("a text", "a label"), ("another", "label")],
+        [[1.0, 2.0], [3.0]],
+        [np.ones(2), np.ones(3)],
+        [[{"content": "no role"}]],
+        [[1.0, 2.0], "a text"],
+    ],
+)
+def test_lists_that_are_nothing_are_one_line(rows: Any) -> None:
+    with pytest.raises(tsds.InputError, match=r"^target: the lists in it are neither vectors nor chats \(vectors are"):
+        tsds.select(POOL, rows, size=1)
+
+
 def test_numbers_of_numpy_are_numbers() -> None:
     asked = Settings(
         np.float32(0.1), alpha=np.float32(0.3), scale=np.int64(4), bandwidth=np.float16(0.5), seed=np.uint64(7),  # type: ignore[arg-type]
