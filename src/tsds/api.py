@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,7 +103,8 @@ def select(
       task_weights: shares of the tasks; equal if not given.
       exclude: texts that must not be selected, nor parts of them (a test set): candidates that share a 13-gram with
         one, or equal it, are dropped.
-      embeddings, target_embeddings: vectors to use instead of an encoder, a row for each record.
+      embeddings, target_embeddings: vectors to use instead of an encoder, a row for each record; those of several tasks
+        as a dict.
       progress: told of the stages as they go.
 
     Raises:
@@ -146,9 +148,13 @@ def select(
         weight_field=weight_field,
         target_weights=target_weights,
         task_weights={} if task_weights is None else task_weights,  # type: ignore[arg-type]  # made a dict there
-        exclude=exclude,
-        embeddings=embeddings,
-        target_embeddings=target_embeddings,
+        exclude=_array(exclude, "exclude"),
+        embeddings=_vectors(embeddings, "embeddings"),
+        target_embeddings=(
+            {name: _vectors(one, f"target_embeddings of {name}") for name, one in target_embeddings.items()}
+            if isinstance(target_embeddings, Mapping)
+            else _vectors(target_embeddings, "target_embeddings")
+        ),
     )
     # The splits of a DatasetDict are no tasks: is_dataset refuses one.
     several = isinstance(target, Mapping) and not is_dataset(target)
@@ -171,6 +177,16 @@ def _array(source: Any, role: str) -> Any:
         array = source if isinstance(source, np.ndarray) else _untied(source, role)
         return _of_rows(Texts(array.tolist()), role) if array.ndim == 1 and array.dtype.kind in "OUT" else array
     return _of_rows(source, role) if isinstance(source, Sequence) else source
+
+
+def _vectors(source: Any, role: str) -> Any:
+    """An array, or paths of files with one; raises InputError at anything else."""
+    found = _array(source, role)
+    paths = found if isinstance(found, (list, tuple)) else [found]
+    if found is None or isinstance(found, np.ndarray) or all(isinstance(one, (str, PathLike)) for one in paths):
+        return found
+    remedy = "give an (n, d) array or tensor, a data frame of numbers, or files of vectors"
+    raise InputError(f"no vectors can be read from a {type(source).__qualname__}", path=role, remedy=remedy)
 
 
 def _untied(source: Any, role: str) -> NDArray[Any]:

@@ -47,6 +47,15 @@ def task_sources(target: Any, settings: Settings) -> dict[str, Any]:
     for name in settings.task_weights:
         if name not in tasks:
             raise InputError(f"--task-weights names {name!r}, which is no task", remedy="tasks: " + ", ".join(tasks))
+    given = settings.target_embeddings
+    if isinstance(given, Mapping):
+        for name in given:
+            if name not in tasks:
+                remedy = "tasks: " + ", ".join(tasks) if any(tasks) else "the target is one task without a name"
+                raise InputError(f"--target-embeddings names {name!r}, which is no task", remedy=remedy)
+        for name in tasks:
+            if name not in given:
+                raise InputError(f"--target-embeddings has none for task {name!r}", remedy="every task needs its own")
     if not tasks:
         raise InputError("no target is given", remedy="give some examples of the task")
     return tasks

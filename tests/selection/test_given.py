@@ -19,6 +19,7 @@ from tsds.settings import Settings
 
 POOL = texts(300)
 TARGET = texts(20, seed=1)[::4]
+ROWS = clustered(5, 8, seed=1)
 RECORDS = [{"text": t, "kind": i % 3, "note": None if i % 2 else "odd"} for i, t in enumerate(POOL)]
 
 
@@ -112,6 +113,37 @@ def test_a_list_of_chats_is_its_messages() -> None:
 def test_lists_that_are_nothing_are_one_line(rows: Any) -> None:
     with pytest.raises(tsds.InputError, match=r"^target: the lists in it are neither vectors nor chats \(vectors are"):
         tsds.select(POOL, rows, size=1)
+
+
+@pytest.mark.parametrize("form", [list, pd.DataFrame, lambda x: pd.Series(list(x)), "tensor"])
+def test_embeddings_and_exclude_take_what_the_pool_takes(form: Any) -> None:
+    form = pytest.importorskip("torch").tensor if form == "tensor" else form
+    vectors, aims = clustered(300, 8), clustered(5, 8, seed=1)
+    plain = tsds.select(POOL, TARGET, size=9, embeddings=vectors, target_embeddings=aims, exclude=POOL[:2])
+    assert plain.inputs.candidates.census.excluded == 2
+    for unseen in (np.array(POOL[:2]), pd.Series(POOL[:2])):
+        for aim, target in ((form(aims), TARGET), ({"a": form(aims)}, {"a": TARGET})):
+            chosen = tsds.select(POOL, target, size=9, embeddings=form(vectors), target_embeddings=aim, exclude=unseen)
+            assert chosen.weights.tobytes() == plain.weights.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"embeddings": {"a": 1}}, "embeddings: no vectors can be read from a dict (give an (n, d) array"),
+        ({"embeddings": pd.DataFrame({"text": POOL})}, "embeddings: no vectors can be read from a DataFrame"),
+        ({"target_embeddings": {"a": ROWS, "b": 5}}, "target_embeddings of b: no vectors can be read from a int"),
+        ({"target_embeddings": {"a": ROWS}}, "--target-embeddings has none for task 'b' (every task needs its own)"),
+        ({"target_embeddings": {"a": ROWS, "b": ROWS, "c": ROWS}}, "--target-embeddings names 'c', which is no task"),
+        ({"exclude": ROWS}, "the exclude can't be read from a numpy.ndarray"),
+    ],
+)
+def test_what_is_no_embeddings_or_exclude_is_one_line(given: dict[str, Any], said: str) -> None:
+    target = {"a": TARGET, "b": TARGET}
+    given = {"embeddings": clustered(300, 8), "target_embeddings": {"a": ROWS, "b": ROWS}, **given}
+    with pytest.raises(tsds.InputError) as caught:
+        tsds.select(POOL, target, size=1, **given)
+    assert str(caught.value).startswith(said)
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
