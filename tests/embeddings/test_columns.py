@@ -56,7 +56,8 @@ def test_select_with_columns(tmp_path: Path) -> None:
     [
         ([[1.0, 2.0], [1.0]], None, "row 1: has 1 numbers"),
         ([[1.0, 2.0], None], None, "row 1: has no vector"),
-        ([[1.0], [None]], None, "holds null"),
+        ([[1.0, 2.0], [2.0, 3.0], [3.0, None], [4.0, 5.0]], None, "row 2: a vector holds null"),
+        ([[1.0]] * 70 + [[None]], None, "row 70: a vector holds null"),
         ([[1.0]], "other", "no column 'other' of vectors"),
         ([[1.0]], "none", "it has vector"),
     ],

@@ -159,6 +159,7 @@ def _numbers(column: Any, path: Path, row: int, width: int | None) -> Iterator[N
             raise InputError(why, path=path, row=row + at, remedy=f"every row needs {width or 'as many'}")
         values = chunk.flatten()
         if values.null_count:
-            raise InputError("a vector holds null", path=path, row=row, remedy="embed the record again")
+            at = int(values.is_null().to_numpy(zero_copy_only=False).argmax()) // width
+            raise InputError("a vector holds null", path=path, row=row + at, remedy="embed the record again")
         yield values.to_numpy(zero_copy_only=False).reshape(len(chunk), width)
         row += len(chunk)
