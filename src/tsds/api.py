@@ -148,40 +148,50 @@ def select(
         weight_field=weight_field,
         target_weights=target_weights,
         task_weights={} if task_weights is None else task_weights,  # type: ignore[arg-type]  # made a dict there
-        exclude=_array(exclude, "exclude"),
-        embeddings=_vectors(embeddings, "embeddings"),
+        exclude=_array(exclude, "exclude", id_field),
+        embeddings=_vectors(embeddings, "embeddings", id_field),
         target_embeddings=(
-            {name: _vectors(one, f"target_embeddings of {name}") for name, one in target_embeddings.items()}
+            {name: _vectors(one, f"target_embeddings of {name}", id_field) for name, one in target_embeddings.items()}
             if isinstance(target_embeddings, Mapping)
-            else _vectors(target_embeddings, "target_embeddings")
+            else _vectors(target_embeddings, "target_embeddings", id_field)
         ),
     )
     # The splits of a DatasetDict are no tasks: is_dataset refuses one.
     several = isinstance(target, Mapping) and not is_dataset(target)
-    tasks = {name: _array(one, str(name)) for name, one in target.items()} if several else _array(target, "target")
-    return run(_array(pool, "pool"), tasks, settings, progress)
+    tasks = (
+        {name: _array(one, str(name), id_field) for name, one in target.items()}
+        if several
+        else _array(target, "target", id_field)
+    )
+    return run(_array(pool, "pool", id_field), tasks, settings, progress)
 
 
-def _array(source: Any, role: str) -> Any:
+def _array(source: Any, role: str, id_field: str | None) -> Any:
     """Tensors and the like as arrays, a list of lists of numbers too; texts, chats and data frames as records.
 
     A data frame of nothing but numbers is an array.
 
     Raises:
-      InputError: if there is no array of it, or its lists are neither vectors nor chats.
+      InputError: if there is no array of it, ids are among its numbers, or its lists are neither vectors nor chats.
     """
     if is_frame(source):
         table = arrow_table(source, "the data frame")
-        return np.asarray(source) if all(map(_is_numeric, table.schema.types)) else table
+        if not all(map(_is_numeric, table.schema.types)):
+            return table
+        named = [name for name in ("id", id_field) if name in table.schema.names]
+        if named:
+            remedy = "drop it: every column of a data frame of numbers is a dimension of the vectors"
+            raise InputError(f"the data frame has a column {named[0]!r} among its numbers", path=role, remedy=remedy)
+        return np.asarray(source)
     if hasattr(source, "__array__"):
         array = source if isinstance(source, np.ndarray) else _untied(source, role)
         return _of_rows(Texts(array.tolist()), role) if array.ndim == 1 and array.dtype.kind in "OUT" else array
     return _of_rows(source, role) if isinstance(source, Sequence) else source
 
 
-def _vectors(source: Any, role: str) -> Any:
+def _vectors(source: Any, role: str, id_field: str | None) -> Any:
     """An array, or paths of files with one; raises InputError at anything else."""
-    found = _array(source, role)
+    found = _array(source, role, id_field)
     paths = found if isinstance(found, (list, tuple)) else [found]
     if found is None or isinstance(found, np.ndarray) or all(isinstance(one, (str, PathLike)) for one in paths):
         return found

@@ -63,6 +63,10 @@ def test_a_data_frame_of_numbers_is_an_array() -> None:
     plain = tsds.select(pool, target, size=20)
     chosen = tsds.select(pd.DataFrame(pool), pd.DataFrame(target), size=20)
     assert chosen.weights.tobytes() == plain.weights.tobytes()
+    for name, options in (("id", {}), ("key", {"id_field": "key"})):
+        frame = pd.DataFrame(pool).rename(columns=str).assign(**{name: range(400)})
+        with pytest.raises(tsds.InputError, match=rf"^pool: the data frame has a column '{name}' among its numbers"):
+            tsds.select(frame, target, size=20, **options)
 
 
 @pytest.mark.parametrize(
