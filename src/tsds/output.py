@@ -13,6 +13,7 @@ import orjson
 
 from tsds.begun import as_asked
 from tsds.census import by_file
+from tsds.embeddings.columns import column_of
 from tsds.engines import Engine
 from tsds.errors import InputError
 from tsds.places import PAGE, RUN, TABLE
@@ -170,8 +171,9 @@ def target_checksums(selection: Selection) -> list[dict[str, str | int]]:
 def _checksums(records: Any, names: list[str]) -> list[dict[str, str | int]]:
     if records is not None:
         return list(records.checksum())
-    files = [Path(name) for name in names if Path(name).is_file()]
-    return [checksum_of(file, str(file)) for file in files]
+    columns = [(name, column_of(Path(name))) for name in names]  # FILE.parquet:COLUMN is of a file too
+    files = [(name, Path(name) if column is None else column[0]) for name, column in columns]
+    return [checksum_of(file, name) for name, file in files if file.is_file()]
 
 
 def _write_vectors(selection: Selection, folder: Path, format: str | None) -> Path:

@@ -20,6 +20,7 @@ from tests.command.run import texts
 from tsds.embeddings import columns
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
+from tsds.output import target_checksums
 
 ROWS = np.random.default_rng(0).standard_normal((250, 5))
 
@@ -48,7 +49,13 @@ def test_select_with_columns(tmp_path: Path) -> None:
     aim = write(tmp_path / "t.parquet", pa.list_(pa.float64()), rows=target)
     options: dict[str, Any] = {"size": 9, "bandwidth": 0.1, "method": "kde"}
     chosen = tsds.select(texts(250), texts(4, seed=1), embeddings=f"{pool}:vector", target_embeddings=aim, **options)
-    assert (chosen.indices == tsds.select(ROWS, target, **options).indices).all()
+    arrays = tsds.select(ROWS, target, **options)
+    assert (chosen.indices == arrays.indices).all()
+    columns = tsds.select(f"{pool}:vector", [f"{aim}:vector"], **options)
+    assert columns.weights.tobytes() == arrays.weights.tobytes()
+    assert [one["name"] for one in target_checksums(columns)] == [f"{aim}:vector"]
+    with pytest.raises(InputError, match=r"p\.parquet:vector: an array of embeddings among records"):
+        tsds.select([aim, f"{pool}:vector"], target, **options)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def looks_like_path(text: str) -> bool:
     if has_suffix and not any(letter.isspace() for letter in text):
         return True
     try:
-        return path.expanduser().exists() or (has_suffix and bool(_matches(text)))
+        return path.expanduser().exists() or _is_column(text) or (has_suffix and bool(_matches(text)))
     except (OSError, RuntimeError):  # a name too long for the system, or the home of nobody: a text
         return False
 
@@ -63,7 +63,9 @@ def is_store(folder: Path) -> bool:
 
 def is_array(path: Path) -> bool:
     """Whether a file that `files_of` gave is a matrix, not records."""
-    return path.suffix.lower() in (".npy", ".mmap") or path.is_dir()  # of folders only stores of gradients get here
+    if path.suffix.lower() in (".npy", ".mmap") or _is_column(str(path)):
+        return True
+    return path.is_dir()  # of folders only stores of gradients get here
 
 
 def _expanded(given: str, local: Callable[[RemoteFile], Path]) -> list[Path]:
