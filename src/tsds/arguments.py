@@ -60,13 +60,16 @@ def _bandwidth(value: str) -> float | str:
 
 
 def _task_weights(value: str | None) -> dict[str, float]:
-    weights = {}
+    weights: dict[str, float] = {}
     for part in (value or "").split(","):
         name, _, number = part.partition("=")
+        name = name.strip()
         if not part.strip():
             continue
+        if name in weights:
+            raise InputError(f"--task-weights has {name!r} twice", remedy="name each task once")
         try:
-            weights[name.strip()] = float(number)
+            weights[name] = float(number)
         except ValueError:
             raise InputError(f"--task-weights has {part!r}", remedy="NAME=2,NAME=1") from None
     return weights

@@ -47,6 +47,10 @@ def task_sources(target: Any, settings: Settings) -> dict[str, Any]:
     for name in settings.task_weights:
         if name not in tasks:
             raise InputError(f"--task-weights names {name!r}, which is no task", remedy="tasks: " + ", ".join(tasks))
+    missing = [name for name in tasks if settings.task_weights and name not in settings.task_weights]
+    if missing:
+        whole = ",".join(f"{name}={settings.task_weights.get(name, 1.0):g}" for name in tasks)
+        raise InputError(f"task {missing[0]} has no weight", remedy=f"--task-weights {whole}")
     given = settings.target_embeddings
     if isinstance(given, Mapping):
         for name in given:
@@ -96,7 +100,7 @@ def targets_of(
     settings: Settings,
 ) -> Targets:
     """Weights within a task, times the task's share: equal shares unless --task-weights says otherwise."""
-    share = np.array([settings.task_weights.get(name, 0.0 if settings.task_weights else 1.0) for name in tasks])
+    share = np.array([settings.task_weights.get(name, 1.0) for name in tasks])
     if not share.sum() > 0:
         raise InputError("the tasks' weights sum to zero", remedy="give at least one task a positive weight")
     for name, one in zip(tasks, weights, strict=True):

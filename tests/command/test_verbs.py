@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tests.command.run import texts, tsds, write_jsonl
-from tsds.arguments import spread
+from tsds.arguments import settings_of, spread
+from tsds.errors import InputError
 
 
 def test_listings() -> None:
@@ -114,3 +115,8 @@ def test_import_is_quick_and_light() -> None:
         "print(*[m for m in ('torch', 'ray', 'sklearn', 'scipy', 'datasets') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+
+
+def test_a_task_is_weighed_once() -> None:
+    with pytest.raises(InputError, match="--task-weights has 'a' twice"):
+        settings_of({"size": "5", "bandwidth": "auto", "task_weights": "a=1,a=3"})

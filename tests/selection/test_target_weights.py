@@ -35,6 +35,8 @@ def test_tasks_keep_their_shares() -> None:
     tasks = {"a": np.repeat(TARGETS[:2], 5, axis=0), "b": TARGETS[10:20]}
     found = tsds.select(POOL, tasks, size=60, target_weights="density", task_weights={"a": 1, "b": 3})
     assert found.inputs.targets.mu[:10].sum() == pytest.approx(0.25)
+    with pytest.raises(tsds.InputError, match=r"^task b has no weight \(--task-weights a=2,b=1\)$"):
+        tsds.select(POOL, tasks, size=60, task_weights={"a": 2})
     with pytest.raises(tsds.InputError, match=r"target.weights"):
         tsds.select(POOL, TARGETS, size=5, target_weights="dense")  # type: ignore[arg-type]
 
@@ -47,7 +49,9 @@ def test_tasks_keep_their_shares() -> None:
 def test_a_task_without_weight_changes_nothing(asked: dict[str, Any], count: int) -> None:
     """However few targets have weight: those held out are of them."""
     tasks = {"mine": clustered(count, 24, seed=1), "others": clustered(30, 24, seed=2)}
-    both = tsds.select(POOL, tasks, size=min(60, 4 * count), bandwidth=0.1, task_weights={"mine": 1}, **asked)
+    both = tsds.select(
+        POOL, tasks, size=min(60, 4 * count), bandwidth=0.1, task_weights={"mine": 1, "others": 0}, **asked
+    )
     alone = tsds.select(POOL, tasks["mine"], size=min(60, 4 * count), bandwidth=0.1, **asked)
     assert (both.indices == alone.indices).all()
     costs = [[trial.cost for trial in found.answer.trials] for found in (both, alone)]
