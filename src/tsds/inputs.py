@@ -196,6 +196,10 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
         )
         weights = [weights_given(task, one, settings) for task, one in zip(wanted, chosen, strict=True)]
         exclude, skipped = None, list[tuple[str, str | None]]()
+        for name, one in zip(tasks, chosen, strict=True):
+            if one.bad:
+                where = f"target {name!r}" if name else "the target"
+                skipped.append((f"{one.bad:,} records of {where} were left out as unusable: {one.problems[0]}", None))
         if settings.exclude is not None:
             text = replace(settings.text, or_found=True)  # a test set may have the pool's fields, or its own
             unseen = Pool.open(settings.exclude, text=text, ids="unread", on_error=settings.on_error, role="exclude")

@@ -316,12 +316,16 @@ def test_bad_records_can_be_skipped_and_are_counted(tmp_path: Path) -> None:
     lines = [json.dumps({"text": t}).encode() for t in texts(30)]
     lines[4], lines[9], lines[11] = b"{oops}", b'{"text": "caf\xe9"}', b'{"text": "  "}'
     pool = _raw(tmp_path, "p.jsonl", b"\n".join(lines))
-    done = tsds("select", *_args(tmp_path, pool=pool), "--out", tmp_path / "out", "--on-error", "skip", "--json")
+    target = _raw(tmp_path, "t.jsonl", GOOD + b'{"text": null}\n{"txt": "beta"}\n')
+    asked = _args(tmp_path, pool=pool, target=target)
+    done = tsds("select", *asked, "--out", tmp_path / "out", "--on-error", "skip", "--json")
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     counted = {name: facts["pool"][name] for name in ("read", "used", "empty", "bad")}
     assert counted == {"read": 30, "used": 27, "empty": 1, "bad": 2}
-    assert any("2 records of the pool were left out" in warning["what"] for warning in facts["warnings"])
+    for role, place in (("pool", "p.jsonl, line 5: "), ("target", "t.jsonl, line 3: ")):
+        said = [w["what"] for w in facts["warnings"] if f"2 records of the {role} were left out" in w["what"]]
+        assert len(said) == 1 and place in said[0]
 
 
 def test_debug_shows_where(tmp_path: Path) -> None:
