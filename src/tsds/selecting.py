@@ -47,7 +47,7 @@ def run(
       BudgetError: if more is asked for than there is.
     """
     method = method_named(settings.method)
-    settings = settings.with_fixed(method.fixed)
+    settings = method.settings_of(settings)
     if stages is not None:
         return _run(pool, target, settings, method, stages, reach)
     with working(settings, listener, checkpoint) as stages:

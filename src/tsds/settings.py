@@ -33,6 +33,8 @@ _CHOICES = {
 _NUMBERS = (
     "size", "alpha", "scale", "neighbors", "effective_size", "capacity", "bandwidth", "workers", "memory", "seed",
 )  # fmt: skip
+#: Settings of which one at most says how strong diversity is.
+STRENGTHS = ("alpha", "neighbors", "effective_size")
 #: A seed is below this: generators and JSON hold signed numbers of 64 bits.
 MOST_SEEDS = 2**63
 
@@ -99,7 +101,7 @@ class Settings:
         self._in_range("workers", self.workers is None or (whole and self.workers >= 1), "a whole number, 1 and up")
         for name in _CHOICES:
             check_choice(name, getattr(self, name))
-        asked = [name for name in ("alpha", "neighbors", "effective_size") if getattr(self, name) is not None]
+        asked = [name for name in STRENGTHS if getattr(self, name) is not None]
         if len(asked) > 1:
             flags = " and ".join("--" + name.replace("_", "-") for name in asked)
             raise InputError(f"{flags} exclude each other", remedy="give one of them, or none for auto")

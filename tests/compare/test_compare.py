@@ -75,6 +75,7 @@ def test_near_duplicate_share() -> None:
 
 def test_contenders_have_settings_of_their_own() -> None:
     common = Settings(size=10)
+    assert Contender.parse("random", Settings(size=10, method="kde", alpha=0.5)).settings.alpha == 0.5  # for the others
     tuned = Contender.parse("balanced:neighbors=30,sampling=top", common).settings
     assert (tuned.method, tuned.neighbors, tuned.sampling) == ("balanced", 30, "top")
     assert Contender.parse("kde-published", Settings(size=10, bandwidth=0.3)).settings.bandwidth == 0.1
@@ -82,6 +83,8 @@ def test_contenders_have_settings_of_their_own() -> None:
         ("kdee", "did you mean"),
         ("kde:alfa=1", "did you mean alpha"),
         ("kde:alpha=x", "is a number"),
+        ("topk:neighbors=3", "--neighbors means nothing to method topk"),
+        ("kde-published:alpha=0.5", "method kde-published has --alpha 0.6"),
     ):
         with pytest.raises(InputError, match=message):
             Contender.parse(wrong, common)

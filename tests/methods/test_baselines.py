@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tsds.embeddings.encoders.ngrams import blocks, count_ngrams
 from tsds.methods import METHODS
 from tsds.methods.baselines import dsir
 from tsds.methods.baselines.dsir import log_importance, totals
+from tsds.settings import STRENGTHS
 
 POOL, TARGETS = clustered(1500, 24), clustered(12, 24, seed=9)
 D = brute_force.distances(TARGETS, POOL, "l2")
@@ -159,3 +161,7 @@ def test_published_settings_are_part_of_the_method() -> None:
     assert found.settings.alpha == 0.6 and found.bandwidth is not None and found.bandwidth.value == 0.1
     with pytest.raises(tsds.InputError, match="leave out --bandwidth"):
         tsds.select(POOL, TARGETS, size=60, method="kde-published", bandwidth=0.3)
+    for name in STRENGTHS:
+        asked: dict[str, Any] = {name: 0.5}
+        with pytest.raises(tsds.InputError, match=f"--{name.replace('_', '-')} means nothing to method random"):
+            tsds.select(POOL, TARGETS, size=60, method="random", **asked)

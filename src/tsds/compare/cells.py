@@ -40,7 +40,7 @@ class Contender:
         """Read "METHOD" or "METHOD:SETTING=VALUE,...".
 
         Raises:
-          InputError: if the method or a setting is not known, or the settings exclude each other.
+          InputError: if the method or a setting is not known, means nothing to the method, or excludes another.
         """
         method, _, given = spec.partition(":")
         found = method_named(method)
@@ -54,6 +54,7 @@ class Contender:
                 tuned[name] = _TUNED[name](value)
             except ValueError:
                 raise InputError(f"{spec!r} has {part!r}", remedy=f"{name} is a number") from None
+        found.settings_of(Settings(size=1, method=method, **tuned))
         # What is part of a method goes before what is common to all.
         return cls(spec, replace(common, method=method, **{**tuned, **found.fixed}))
 

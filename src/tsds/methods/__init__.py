@@ -21,6 +21,7 @@ from tsds.methods.baselines import (
 )
 from tsds.methods.problem import Answer, DensityNote, Problem, Trial, answer
 from tsds.sampling import Sampling
+from tsds.settings import STRENGTHS, Settings
 from tsds.suggestions import nearest_name
 
 __all__ = ["METHODS", "Answer", "DensityNote", "Method", "Problem", "Trial", "answer", "method_named"]
@@ -38,6 +39,7 @@ class Method:
       room: from the size and the number of targets, how many candidates a target it will list; 0 if it can't tell.
       tried: selections it makes at least to choose its settings, where the targets are enough to hold some out.
       fixed: settings that are part of the method, None for those it finds itself; to ask for another value is an error.
+      strong: whether it has a strength of diversity; to ask for one is an error else.
     """
 
     line: str
@@ -47,6 +49,20 @@ class Method:
     room: Callable[[int, int], int] = lambda size, targets: 0
     tried: int = 0
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    strong: bool = False
+
+    def settings_of(self, asked: Settings) -> Settings:
+        """These settings with those that are part of the method.
+
+        Raises:
+          InputError: if one was asked for that the method has not, or has with another value.
+        """
+        settings = asked.with_fixed(self.fixed)
+        for name in () if self.strong else STRENGTHS:
+            if getattr(settings, name) is not None:
+                flag = "--" + name.replace("_", "-")
+                raise InputError(f"{flag} means nothing to method {asked.method}", remedy="--method kde has it")
+        return settings
 
 
 METHODS: dict[str, Method] = {
@@ -57,6 +73,7 @@ METHODS: dict[str, Method] = {
         "shares",
         auto.room,
         auto.TRIED,
+        strong=True,
     ),
     "auto-repeats": Method(
         "auto that lets good candidates count up to eight times, where that is nearer to held-out targets",
@@ -72,18 +89,24 @@ METHODS: dict[str, Method] = {
         balanced.select,
         True,
         "shares",
+        strong=True,
     ),
-    "kde": Method("optimal transport in which near-duplicates share one example's weight (KNN-KDE)", kde.select, True),
+    "kde": Method(
+        "optimal transport in which near-duplicates share one example's weight (KNN-KDE)", kde.select, True, strong=True
+    ),
     "uniform": Method(
-        "optimal transport in which every distinct candidate weighs the same (KNN-Uniform)", uniform.select
+        "optimal transport in which every distinct candidate weighs the same (KNN-Uniform)", uniform.select, strong=True
     ),
     "kde-published": Method(
         "kde as published for continued pretraining: alpha 0.6, C 5, h 0.1, drawn with replacement",
         kde.select,
         True,
         fixed={"alpha": 0.6, "scale": 5.0, "bandwidth": 0.1, "sampling": "multinomial"},
+        strong=True,
     ),
-    "tv": Method("each target's nearest candidate, plus a floor for all hardly farther (KNN-TV)", tv.select),
+    "tv": Method(
+        "each target's nearest candidate, plus a floor for all hardly farther (KNN-TV)", tv.select, strong=True
+    ),
     "round-robin": Method("targets take turns, each its nearest candidate that is still there", round_robin.select),
     "semdedup+round-robin": Method(
         "round-robin that leaves out near-duplicates of what was taken", semdedup.select, True
