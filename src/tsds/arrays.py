@@ -1,16 +1,53 @@
-"""The array types that everything shares."""
+"""The array types that everything shares, and arrays written by memory map."""
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
+
+from tsds.errors import RunError
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]  # positions: of records in a pool, of vectors in a matrix
 Block = NDArray[Any]  # vectors, float16, float32 or float64, as stored
+
+
+#: What a file system says that can't set room aside.
+_CANT = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+
+
+def new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """A new .npy file, mapped to be written, with all its room on the disk: none left at a later write is a bus error.
+
+    Raises:
+      RunError: if it can't be written; nothing is left then.
+    """
+    try:
+        out = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        _set_aside(path)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise RunError(f"{path}: can't be written: {error.strerror or error}") from error
+    return out
+
+
+def _set_aside(path: Path) -> None:
+    """Have the disk hold all of a file, where the system can."""
+    allocate = getattr(os, "posix_fallocate", None)
+    if allocate is None:
+        return
+    with path.open("r+b") as file:
+        try:
+            allocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in _CANT:
+                raise
 
 
 def runs(ordered: NDArray[np.int64]) -> Iterator[tuple[int, slice]]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.arrays import Rows
+from tsds.arrays import Rows, new_array
 from tsds.census import BATCH, Census, by_file
 from tsds.embeddings.encoders import Gathers, make_encoder
 from tsds.embeddings.encoders.gathering import Gathered, merged
@@ -223,8 +223,12 @@ def _encode_part(asked: tuple[Encode, Any], item: tuple[Path, list[str]]) -> int
 
 
 def write_vectors(path: Path, blocks: Iterable[NDArray[np.float32]], count: int, dim: int) -> Vectors:
-    """Write blocks of vectors, `count` in all, to a .npy file."""
-    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(count, dim))
+    """Write blocks of vectors, `count` in all, to a .npy file.
+
+    Raises:
+      RunError: if the disk has no room for it.
+    """
+    out = new_array(path, (count, dim), np.float32)
     start = 0
     for block in blocks:
         out[start : start + len(block)] = block

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -14,8 +16,11 @@ import numpy as np
 import pytest
 
 import tsds
+from tsds.corpus import write_vectors
 from tsds.embeddings import vectors as module
+from tsds.embeddings.transforms import Learned
 from tsds.embeddings.vectors import Vectors
+from tsds.errors import RunError
 
 ROWS = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
 
@@ -117,6 +122,31 @@ def test_take_from_columns_one_after_another(tmp_path: Path, monkeypatch: pytest
     tracemalloc.stop()
     np.testing.assert_array_equal(taken, rows[wanted])
     assert peak < rows.nbytes / 50
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EOPNOTSUPP])
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """All three that write by memory map ask for the whole size first; a file system that can't tell is let be."""
+    asked: list[int] = []
+
+    def full(descriptor: int, start: int, size: int) -> None:
+        asked.append(size)
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    path, vectors = tmp_path / "x.npy", Vectors.of(ROWS)
+    for write in (
+        lambda: write_vectors(path, [ROWS], 60, 5),
+        lambda: Learned().write(vectors, path),
+        lambda: vectors.arranged(np.arange(60)[::-1], path),
+    ):
+        if code == errno.ENOSPC:
+            with pytest.raises(RunError, match=r"x\.npy: can't be written: No space left on device$"):
+                write()
+        else:
+            assert len(write()) == 60
+        assert path.exists() == (code != errno.ENOSPC)
+    assert asked == [path.stat().st_size if path.exists() else 1328] * 3
 
 
 _FEW_FILES = """

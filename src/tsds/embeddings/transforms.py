@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.arrays import Array
+from tsds.arrays import Array, new_array
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.suggestions import nearest_name
@@ -163,13 +163,16 @@ class Learned:
         return np.asarray(rows, dtype=np.float32)
 
     def write(self, pool: Vectors, path: Path) -> Vectors:
-        """All vectors of the pool, mapped, in a .npy file."""
+        """All vectors of the pool, mapped, in a .npy file.
+
+        Raises:
+          RunError: if the disk has no room for it.
+        """
         out: Any = None
         for start, block in pool.blocks(pool.block_rows(_BLOCK_BYTES)):
             rows = self(block)
             if out is None:
-                shape = (len(pool), rows.shape[1])
-                out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+                out = new_array(path, (len(pool), rows.shape[1]), np.float32)
             out[start : start + len(rows)] = rows
         out.flush()
         del out

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tsds.arrays import Array, Block, Rows, runs
+from tsds.arrays import Array, Block, Rows, new_array, runs
 from tsds.embeddings.columns import ColumnShard, RowGroups, column_of
 from tsds.embeddings.gradient_stores import bergson_store, trak_file
 from tsds.errors import InputError
@@ -208,10 +208,13 @@ class Vectors:
         Args:
           rows: [n], positions.
           path: a .npy file to write where a view can't be had.
+
+        Raises:
+          RunError: if the disk has no room for it.
         """
         if (np.diff(rows) > 0).all():
             return self if len(rows) == len(self) else self.only(rows)
-        out = np.lib.format.open_memmap(path, mode="w+", dtype=self.dtype, shape=(len(rows), self.dim))
+        out = new_array(path, (len(rows), self.dim), self.dtype)
         step = self.block_rows(_COPIED_BYTES)
         for start in range(0, len(rows), step):
             out[start : start + step] = self.take(rows[start : start + step])
