@@ -23,15 +23,19 @@ from tsds.embeddings.store import Store, default_store
 from tsds.embeddings.transforms import Transform
 from tsds.embeddings.vectors import Vectors
 from tsds.encoding import duration
-from tsds.memory import selection_bytes
+from tsds.errors import BudgetError
+from tsds.given import as_given, check_one_each
+from tsds.inputs import opened
+from tsds.memory import bytes_of, check_room, selection_bytes
 from tsds.methods import method_named
 from tsds.methods.auto import LEAST_TARGETS, MOST_TARGETS
+from tsds.on_device import search_device
 from tsds.parallel import cores, threads
 from tsds.records import Glimpse, Pool, array_files, count_records, file_facts, glimpse, is_store, is_vectors
 from tsds.searching import expected_seconds, flops
 from tsds.settings import Settings
 from tsds.strength import Strength
-from tsds.targets import task_sources
+from tsds.targets import task_sources, weights_given
 
 #: Records looked at, and those of them that are encoded.
 _LOOK, _ENCODE, _ENCODE_SLOW, _WARM = 4096, 1024, 200, 8
@@ -79,6 +83,8 @@ def forecast(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
     Raises:
       InputError: on input that can be seen to be unusable without reading it through.
     """
+    settings = method_named(settings.method).settings_of(settings)
+    search_device(settings.device, settings.engine)  # or it is said that there is none
     with threads(settings.workers or cores()), tempfile.TemporaryDirectory(prefix="tsds-") as scratch:
         return _forecast(pool, task_sources(target, settings), settings, Path(scratch))
 
@@ -103,15 +109,19 @@ def _forecast(pool: Any, tasks: dict[str, Any], settings: Settings, scratch: Pat
             disk = n * dim * 4.0
     transform = Transform.parse(settings.transform)
     if transform:
+        transform.check(dim, m)
         dim = transform.width(dim)
         disk += n * dim * 4.0
     if looked is None:
         seconds["check the vectors"] = n * dim * 4 / 1.5e9
+    if exact:
+        _check_size(settings.budget, n)
     size = _examples(settings.budget, n, looked)
     wide = Strength(size, settings.alpha, settings.scale_or_default, settings.neighbors, settings.effective_size)
     k = min(n, 2 * wide.guess(m))
     seconds["search"], _ = expected_seconds(n, m, dim)
     method = method_named(settings.method)
+    check_room(bytes_of(settings.memory), n, m, method.room(int(size), m))
     if method.weighs:
         seconds["density"] = 0.5 * seconds["search"] + n * dim * 128 / flops(dim)
     if method.tried and m >= LEAST_TARGETS:
@@ -146,6 +156,12 @@ def _forecast(pool: Any, tasks: dict[str, Any], settings: Settings, scratch: Pat
     }
 
 
+def _check_size(budget: Size, n: int) -> None:
+    """Raise BudgetError if more examples are asked for than there are records, whatever becomes of them."""
+    if budget.kind != "tokens" and (size := budget.examples(n)) > n:
+        raise BudgetError(f"size {size:,} exceeds the {n:,} records of the pool", remedy=f"--size {n} at most")
+
+
 def _examples(budget: Size, n: int, looked: Looked | None) -> float:
     """About how many are selected of n records; of arrays a size in tokens is refused by the run."""
     if budget.kind == "tokens":
@@ -156,21 +172,14 @@ def _examples(budget: Size, n: int, looked: Looked | None) -> float:
 def _records(source: Any, role: str, settings: Settings, scratch: Path) -> int:
     """How many records there are, the first of which can be read."""
     seen = glimpse(source, role, scratch)
-    pool = _opened(source if seen is None else seen.first, role, settings)
-    next(iter(pool.batches(_LOOK)))
+    pool = opened(source if seen is None else seen.first, role, settings, tuned=False)
+    weights_given(pool, next(iter(pool.batches(_LOOK))).rows, settings)
     return count_records(pool.shards)[0] if seen is None else seen.records
-
-
-def _opened(source: Any, role: str, settings: Settings) -> Pool:
-    tokens = settings.tokens_field if role == "pool" else None
-    return Pool.open(
-        source, text=settings.text, ids="unread", tokens_field=tokens, on_error=settings.on_error, role=role
-    )
 
 
 def _look(source: Any, role: str, settings: Settings, seen: Glimpse | None) -> Looked:
     """What the first records tell, with the settings' encoder if it is needed."""
-    pool = _opened(source if seen is None else seen.first, role, settings)
+    pool = opened(source if seen is None else seen.first, role, settings)
     began = time.perf_counter()
     first = next(iter(pool.batches(_LOOK)))
     read = (time.perf_counter() - began) / len(first)
@@ -178,7 +187,10 @@ def _look(source: Any, role: str, settings: Settings, seen: Glimpse | None) -> L
     records, exact = count_records(pool.shards) if seen is None else (seen.records, seen.exact)
     looked = Looked(records, exact, float(first.tokens.mean()), read, min(passed, read))
     if settings.embeddings is not None:
-        return replace(looked, dim=Vectors.of(array_files(settings.embeddings) or settings.embeddings).dim)
+        vectors = Vectors.of(as_given(settings.embeddings), "pool embeddings")
+        if exact:
+            check_one_each(vectors, records, "pool")
+        return replace(looked, dim=vectors.dim)
     encoder = make_encoder(settings.encoder, Setting(settings.seed, settings.device))
     texts = first.texts[: _ENCODE if not encoder.kept else _ENCODE_SLOW]
     taken: list[int] = []

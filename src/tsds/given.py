@@ -79,10 +79,15 @@ def names_of(source: Any, role: str) -> list[str]:
     return [f"{role} array"]
 
 
+def check_one_each(vectors: Vectors, records: int, what: str) -> None:
+    """Raise InputError unless there is a vector for each of so many records of the pool or a target."""
+    if len(vectors) != records:
+        raise InputError(
+            f"{len(vectors):,} embeddings for {records:,} records of the {what}", remedy="one row for each record"
+        )
+
+
 def _one_each(source: Any, what: str, census: Census) -> Vectors:
     vectors = Vectors.of(as_given(source), f"{what} embeddings")
-    if len(vectors) != census.read:
-        raise InputError(
-            f"{len(vectors):,} embeddings for {census.read:,} records of the {what}", remedy="one row for each record"
-        )
+    check_one_each(vectors, census.read, what)
     return vectors if len(census) == len(vectors) else vectors.only(census.rows)

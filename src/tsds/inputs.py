@@ -184,17 +184,17 @@ def _from_arrays(pool: Any, tasks: dict[str, Any], settings: Settings, stages: S
 
 
 def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stages, ids: Ids) -> Inputs:
-    records = _open(pool, "pool", settings, ids=ids)
+    records = opened(pool, "pool", settings, ids=ids)
     if not tasks:
         tasks = {"": Texts(next(iter(records.batches(1))).texts)}  # a bare text, whatever field is asked for
-    wanted = [_open(source, name or "target", settings, tuned=False) for name, source in tasks.items()]
+    wanted = [opened(source, name or "target", settings, tuned=False) for name, source in tasks.items()]
     with stages.stage("read the targets"):
         chosen = [take_census(task, collapse=False) for task in wanted]
         guard = Guard(
             (texts for task, one in zip(wanted, chosen, strict=True) for texts in texts_of(task, one)),
             overlapping=False,
         )
-        weights = [weights_given(task, one, settings) for task, one in zip(wanted, chosen, strict=True)]
+        weights = [weights_given(task, one.rows, settings) for task, one in zip(wanted, chosen, strict=True)]
         exclude, skipped = None, list[tuple[str, str | None]]()
         for name, one in zip(tasks, chosen, strict=True):
             if one.bad:
@@ -251,7 +251,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
     return Inputs(candidates, targets, encoder_name, bandwidth, scratch, [*notes, *skipped])
 
 
-def _open(source: Any, role: str, settings: Settings, *, tuned: bool = True, ids: Ids = "unique") -> Pool:
+def opened(source: Any, role: str, settings: Settings, *, tuned: bool = True, ids: Ids = "unique") -> Pool:
     """Records; groups, token counts and ids that must differ are the pool's alone: a target's ids are but shown."""
     return Pool.open(
         source,

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.arrays import Array
-from tsds.census import Census
+from tsds.arrays import Array, Rows
 from tsds.errors import InputError
 from tsds.records import Pool
 from tsds.records.text import absent, lookup
@@ -65,16 +64,16 @@ def task_sources(target: Any, settings: Settings) -> dict[str, Any]:
     return tasks
 
 
-def weights_given(task: Pool, census: Census, settings: Settings) -> Array:
-    """The weight of each of a task's rows, in any scale: its --weight-field, or ones, [m].
+def weights_given(task: Pool, rows: Rows, settings: Settings) -> Array:
+    """The weight of each of these rows of a task, in any scale: its --weight-field, or ones, [m].
 
     Raises:
       InputError: if a weight is none, negative or not finite, naming its place.
     """
     if settings.weight_field is None:
-        return np.ones(len(census))
-    weights = np.empty(len(census))
-    for i, record in enumerate(task.records(census.rows)):
+        return np.ones(len(rows))
+    weights = np.empty(len(rows))
+    for i, record in enumerate(task.records(rows)):
         value = lookup(record, settings.weight_field) if isinstance(record, dict) else None
         try:
             weights[i] = float(value)  # type: ignore[arg-type]
@@ -84,7 +83,7 @@ def weights_given(task: Pool, census: Census, settings: Settings) -> Array:
             what = "is missing" if absent(value) else "is null" if value is None else f"is {value!r}"
             what = what if isinstance(record, dict) else "is missing: the record is a bare text"
             raise task.error_at(
-                int(census.rows[i]), f"field {settings.weight_field!r} {what}", "a weight is a number, not negative"
+                int(rows[i]), f"field {settings.weight_field!r} {what}", "a weight is a number, not negative"
             )
     return weights
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tsds
@@ -14,8 +16,10 @@ from tests.command.run import texts, write_jsonl
 from tsds import forecast as foretold
 from tsds import parallel
 from tsds.embeddings.transforms import Learned
+from tsds.errors import InputError
 from tsds.forecast import forecast
 from tsds.records import files
+from tsds.selecting import run
 from tsds.settings import Settings
 
 
@@ -84,6 +88,30 @@ def test_the_seconds_of_reading_are_those_of_all_passes(
     seconds = forecast(*data, Settings(size=9))["seconds"]
     assert seconds["read the pool"] > 0.2 and seconds["fit the encoder"] > 0.2 and seconds["encode"] > 0.2
     assert 0.2 * (foretold._PASSES + 1) < seconds["write and show what was chosen"] < 0.4 * (foretold._PASSES + 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"size": 901}, r"size 901 exceeds the 900 records of the pool"),
+        ({"device": "cuda"}, "device cuda needs an extra"),
+        ({"memory": "1K"}, "--memory allows 1e-06 GB"),
+        ({"transform": "pca:999", "encoder": "hash:32"}, "transform pca:999 of vectors that span 32 directions"),
+        ({"id_field": "nope"}, r"pool\.jsonl, line 1: .*nope"),
+        ({"group_field": "nope"}, r"pool\.jsonl, line 1: .*nope"),
+        ({"weight_field": "nope"}, r"target\.jsonl, line 1: field 'nope' is missing"),
+        ({"embeddings": np.ones((2, 3)), "target_embeddings": np.ones((12, 3))}, "2 embeddings for 900 records"),
+        ({"method": "random", "alpha": 0.5}, "--alpha means nothing to method random"),
+    ],
+    ids=str,
+)
+def test_what_the_run_refuses_is_refused(
+    asked: dict[str, Any], said: str, data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # as where there is none, and so no GPU
+    for made in (forecast, run):
+        with pytest.raises(InputError, match=said):
+            made(*data, Settings(**{"size": 9, **asked}))
 
 
 def test_speeds_are_those_of_the_workers_asked_for(data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:

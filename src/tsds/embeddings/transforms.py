@@ -124,26 +124,36 @@ class Transform:
             dim = k or dim
         return dim
 
+    def check(self, dim: int, targets: int) -> None:
+        """Raise InputError if more directions are asked for than there are.
+
+        Args:
+          dim: numbers of a vector.
+          targets: how many there are.
+        """
+        for name, k in self.steps:
+            most = min(targets, dim) if name == "target-subspace" else dim
+            if k > most:
+                raise InputError(
+                    f"transform {name}:{k} of vectors that span {most} directions", remedy=f"{name}:{most}"
+                )
+            dim = k or dim
+
     def learn(self, pool: Vectors, targets: NDArray[Any]) -> Learned:
         """The map, from the vectors of the pool [n, d] and of all targets [m, d].
 
         Raises:
           InputError: if more directions are asked for than there are.
         """
+        self.check(targets.shape[1], len(targets))
         learned: list[Step] = []
         for name, k in self.steps:
             before = Learned(tuple(learned))
             if name == "normalize":
                 learned.append(unit)
                 continue
-            wanted = before(targets)
-            most = min(wanted.shape) if name == "target-subspace" else wanted.shape[1]
-            if k > most:
-                raise InputError(
-                    f"transform {name}:{k} of vectors that span {most} directions", remedy=f"{name}:{most}"
-                )
             if name == "target-subspace":
-                learned.append(target_subspace(wanted, k))
+                learned.append(target_subspace(before(targets), k))
                 continue
             mean, covariance = moments(pool, before)
             learned.append(whiten(mean, covariance) if name == "whiten" else pca(mean, covariance, k))
