@@ -18,13 +18,14 @@ _MANY = (
 
 
 def spread(arguments: list[str]) -> list[str]:
-    """`--pool a b` as `--pool a --pool b`, for the options that take several values."""
+    """`--pool a b`, or `--pool=a b`, as `--pool a --pool b`, for the options that take several values."""
     out: list[str] = []
     flag: str | None = None
     for argument in arguments:
         if argument.startswith("-") and argument != "-":
-            flag = argument if argument in _MANY else None
-            fresh = True
+            name, equals, _ = argument.partition("=")
+            flag = name if name in _MANY else None
+            fresh = not equals
             out.append(argument)
         elif flag is not None and not fresh:
             out += [flag, argument]

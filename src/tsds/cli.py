@@ -20,6 +20,9 @@ from tsds.screen import Screen
 from tsds.store_command import embed, index, store_app
 from tsds.verbs import Verbs
 
+#: UsageError, of click or of the click that typer brings.
+_WrongUsage: Any = typer.BadParameter.__base__
+
 app = typer.Typer(
     name="tsds",
     cls=Verbs,
@@ -229,7 +232,11 @@ def main() -> NoReturn:
     try:
         for argument in arguments:
             check_utf8(argument)
-        app(arguments, standalone_mode=True)
+        code = app(arguments, prog_name="tsds", standalone_mode=False)
+    except _WrongUsage as error:
+        _fail_usage(error)
+    except typer.Abort:  # standard input has ended
+        _fail("aborted", 1)
     except TsdsError as error:
         if debug and not isinstance(error, Interrupted):
             raise
@@ -246,7 +253,17 @@ def main() -> NoReturn:
             raise
         what = f"unexpected {type(error).__name__}: {error} (--debug shows where; please report it)"
         _fail(_noted(what, error), 1)
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail_usage(error: Any) -> NoReturn:
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":  # no failure: the message is the help, if it is not printed yet
+        if message:
+            print(message, file=sys.stderr)
+        sys.exit(error.exit_code)
+    remedy = f" ({error.ctx.command_path} --help)" if error.ctx else ""
+    _fail(message.rstrip(".") + remedy, error.exit_code)
 
 
 def _noted(message: str, error: BaseException) -> str:

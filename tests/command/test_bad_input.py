@@ -167,9 +167,8 @@ def test_one_line_exit_2_nothing_left(name: str, tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
-    if name != "missing option":  # a wrong command line shows how it is used
-        (line,) = done.stderr.splitlines()
-        assert line.startswith("tsds: ")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tsds: ")
     assert re.search(message, done.stderr), done.stderr
     assert {path.name for path in tmp_path.iterdir()} == before
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tests.command.run import texts, tsds, write_jsonl
 from tsds.arguments import settings_of, spread
+from tsds.cli import main
 from tsds.errors import InputError
 
 
@@ -46,11 +48,6 @@ def test_a_stopped_evaluation_tells_how_to_go_on(options: list[str], told: str, 
     arguments = ["evaluate", "instruction", "--out", str(tmp_path / "out"), *options]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, f"tsds: {told}\n")
-
-
-def test_wrong_usage_looks_as_the_command_line_has_it() -> None:
-    done = tsds("select", "--pol", "x")
-    assert done.returncode == 2 and done.stderr.startswith("Usage: ") and "No such option: --pol" in done.stderr
 
 
 def test_version() -> None:
@@ -102,6 +99,39 @@ def test_path_is_a_table_that_agrees_with_select(tmp_path: Path) -> None:
 def test_several_values_after_one_flag() -> None:
     given = ["select", "--pool", "a", "b", "-", "--size", "5", "--target", "t", "--json"]
     assert spread(given) == "select --pool a --pool b --pool - --size 5 --target t --json".split()
+    given = ["--pool=a", "b", "--size=5", "c", "--target=x=t", "y=u"]
+    assert spread(given) == "--pool=a --pool b --size=5 c --target=x=t --target y=u".split()
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        (["select", "--pool", "p", "--size", "5", "--out", "o"], 2, "Missing option '--target' (tsds select --help)"),
+        (["selct"], 2, "No such command 'selct'"),
+        (["select", "--seed", "abc"], 2, "Invalid value for '--seed'"),
+        (["select", "--methd", "kde"], 2, "No such option: --methd"),
+        (["methods"], 0, ""),
+        (["select", "--help"], 0, ""),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    given: list[str], code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tsds", *given])
+    monkeypatch.setattr(signal, "signal", lambda *handler: None)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    out, err = capsys.readouterr()
+    assert stopped.value.code == code and bool(out) == (code == 0)
+    assert err.count("\n") == bool(said) and said in err and err.startswith("tsds: " if said else "")
+
+
+def test_without_a_verb_help_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["tsds"])
+    monkeypatch.setattr(signal, "signal", lambda *handler: None)
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "select" in "".join(capsys.readouterr())
 
 
 def test_import_is_quick_and_light() -> None:
