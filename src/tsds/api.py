@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.embeddings.vectors import refuse_masked
-from tsds.errors import InputError
+from tsds.errors import InputError, check_path
 from tsds.records import Texts, arrow_table, is_dataset, is_frame
 from tsds.sampling import Sampling
 from tsds.selecting import run
@@ -116,6 +116,9 @@ def select(
       >>> tsds.select(pool, ["what is four times two?"], size=1).indices.tolist()
       [0]
     """
+    for folder in (index, store):
+        if folder is not None:
+            check_path(folder)
     settings = Settings(
         size=size,
         method=method,

@@ -5,15 +5,21 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tsds.errors import InputError
+from tsds.errors import InputError, check_path
 
 #: Options that may be followed by several values, as a shell's glob gives them.
 _MANY = (
     "--pool", "--target", "--exclude", "--embeddings", "--target-embeddings", "--methods", "--test", "--targets",
     "--sizes", "--conditions", "--equal",
+)  # fmt: skip
+#: Options that name files or folders.
+_PATHS = (
+    "--pool", "--target", "--exclude", "--embeddings", "--target-embeddings", "--out", "--store", "--index", "--data",
+    "--test", "--compare",
 )  # fmt: skip
 
 
@@ -33,6 +39,23 @@ def spread(arguments: list[str]) -> list[str]:
             fresh = False
             out.append(argument)
     return out
+
+
+def check_paths(arguments: list[str]) -> None:
+    """Check, as the parser would make the current folder of an empty path, that none is.
+
+    Args:
+      arguments: spread.
+
+    Raises:
+      InputError: if one is empty, after an option that names files or in a place of its own.
+    """
+    for before, argument in pairwise(arguments):
+        flag, equals, value = argument.partition("=")
+        if flag in _PATHS and equals:
+            check_path(value, flag)
+        elif before in _PATHS or not before.startswith("-"):
+            check_path(argument, before if before in _PATHS else None)
 
 
 def settings_of(given: dict[str, Any]) -> Any:
@@ -80,6 +103,8 @@ def paths_of(sources: list[str]) -> list[Path | str]:
     """Files here as paths, addresses as they are."""
     from tsds.records import is_remote
 
+    for source in sources:
+        check_path(source)
     return [source if is_remote(source) else Path(source) for source in sources]
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import typer
 
 from tsds import options as opt
-from tsds.arguments import command_line, paths_of, settings_of, spread, tasks_of
+from tsds.arguments import check_paths, command_line, paths_of, settings_of, spread, tasks_of
 from tsds.compare.command import compare
 from tsds.errors import TsdsError, check_utf8
 from tsds.evaluate.command import evaluate_app
@@ -232,6 +232,7 @@ def main() -> NoReturn:
     try:
         for argument in arguments:
             check_utf8(argument)
+        check_paths(arguments)
         code = app(arguments, prog_name="tsds", standalone_mode=False)
     except _WrongUsage as error:
         _fail_usage(error)

@@ -65,6 +65,12 @@ class RunError(TsdsError):
     """The run failed for a reason that is not the input's (exit code 1)."""
 
 
+def check_path(path: str | PathLike[str], name: str | None = None) -> None:
+    """Raise InputError at an empty path, of an option of this name: the system would take the current folder for it."""
+    if not str(path):
+        raise InputError("no path is given", path=name, remedy="is a shell variable empty?")
+
+
 def check_utf8(name: str) -> None:
     """Raise InputError at a name of a file, or an argument, that run.json and the page could not hold: not UTF-8."""
     try:

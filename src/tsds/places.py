@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from tsds.errors import InputError
+from tsds.errors import InputError, check_path
 from tsds.interrupts import if_interrupted
 from tsds.records import FORMATS, Elsewhere, atomic_file, is_remote
 from tsds.scratch import owned, scratch_in, sweep
@@ -36,6 +36,7 @@ def reserved(place: Path | str, *, overwrite: bool = False, inputs: Iterable[str
     Raises:
       InputError: as check_vacant does, or if the place can't be written.
     """
+    check_path(place)
     inputs = list(inputs)
     there = _elsewhere(str(place), overwrite, inputs) if is_remote(place) else _here(Path(place), overwrite, inputs)
     with there as scratch:
@@ -53,6 +54,7 @@ def check_vacant(place: Path | str, *, overwrite: bool, inputs: Iterable[str] = 
       overwrite: whether a run that is there may be replaced.
       inputs: names of the files that the run reads, as records.file_facts gives them.
     """
+    check_path(place)
     read: Callable[[str], bytes]
     if is_remote(place):
         there = Elsewhere(str(place))

@@ -6,14 +6,18 @@ import gzip
 import json
 import pickle
 import re
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.command.run import texts, tsds, write_jsonl
 from tsds import select
+from tsds.cli import main
 from tsds.errors import InputError
 
 Case = Callable[[Path], list[object]]
@@ -171,6 +175,58 @@ def test_one_line_exit_2_nothing_left(name: str, tmp_path: Path) -> None:
     assert line.startswith("tsds: ")
     assert re.search(message, done.stderr), done.stderr
     assert {path.name for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"--pool": ""},
+        {"--target": ""},
+        {"--out": ""},
+        {"--exclude": ""},
+        {"--store": ""},
+        {"--exclude=": None},
+        {"--": ""},
+    ],
+)
+def test_an_empty_variable_is_not_the_current_folder(
+    change: dict[str, str | None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given: dict[str, str | None] = {"--pool": str(_pool(tmp_path)), "--target": str(_target(tmp_path)), "--size": "5"}
+    options = {**given, "--out": "out", **change}
+    arguments = [one for pair in options.items() for one in pair if one is not None]
+    if "--" in change:
+        arguments = ["embed", "--out", "store", "--", ""]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["tsds", *([] if "--" in change else ["select"]), *arguments])
+    monkeypatch.setattr(signal, "signal", lambda *handler: None)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2
+    assert line.endswith("no path is given (is a shell variable empty?)")
+    assert {path.name for path in tmp_path.iterdir()} == {"pool.jsonl", "target.jsonl"}
+
+
+def test_an_empty_path_is_none_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, target = _pool(tmp_path), _target(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    empty: list[dict[str, Any]] = [
+        *({"target": one} for one in ("", [""], {"a": ""}, ["", "pool.jsonl"])),
+        {"pool": ""},
+        {"exclude": ""},
+        {"index": ""},
+    ]
+    for change in empty:
+        with pytest.raises(InputError, match="no path is given"):
+            select(**{"pool": pool, "target": target, "size": 5, **change})
+    chosen = select(pool, ["", "alpha beta"], size=5)  # an empty text among texts is one
+    with pytest.raises(InputError, match="no path is given"):
+        chosen.save("")
+    assert {path.name for path in tmp_path.iterdir()} == {"pool.jsonl", "target.jsonl"}
 
 
 def test_the_trap_would_have_sprung(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from tsds.errors import InputError, check_utf8
+from tsds.errors import InputError, check_path, check_utf8
 from tsds.records.formats import format_of, known_suffixes
 from tsds.records.remote import RemoteFile, is_remote, remote_files
 
@@ -70,6 +70,7 @@ def is_array(path: Path) -> bool:
 
 def _expanded(given: str, local: Callable[[RemoteFile], Path]) -> list[Path]:
     """The files that a path, folder or glob stands for, sorted."""
+    check_path(given)
     if given == "-":
         return [STDIN]
     if is_remote(given):

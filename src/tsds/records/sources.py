@@ -31,8 +31,8 @@ def shards_of(sources: Sources, role: str) -> list[Shard]:
 
     A str or Path alone is a path; a data frame (pandas, polars, pyarrow) has a record a row. In a list, a Path is
     always a path, "-" (standard input) or a glob, and a dict is a record. A list of str is a list of paths if each
-    element names a file, a folder or a glob's match, or has no white space and ends in a known suffix; otherwise, and
-    where it is a `Texts`, it is a list of texts.
+    element names a file, a folder or a glob's match, or has no white space and ends in a known suffix, or is empty;
+    otherwise, and where it is a `Texts`, it is a list of texts. An empty path is refused.
 
     Raises:
       InputError: if a file is missing, of unknown format or given twice, or the objects are no records.
@@ -127,8 +127,9 @@ def _as_paths(sources: Sources, role: str) -> list[str] | None:
         if not all(path or isinstance(one, str) for path, one in zip(are_paths, sources, strict=True)):
             raise InputError(f"the {role} mixes paths with records", remedy="give one kind")
         return [os.fspath(one) for one in sources]
-    # Texts end it at the first element that is no path, so a long list of texts costs nothing.
-    return list(sources) if all(isinstance(one, str) and looks_like_path(one) for one in sources) else None
+    # Texts end it at the first element that is no path, so a long list of texts costs nothing. An empty one is no text,
+    # so it does not make texts of paths: it is refused among them.
+    return list(sources) if all(isinstance(one, str) and (not one or looks_like_path(one)) for one in sources) else None
 
 
 def _formats(files: list[Path], role: str) -> list[Format | None]:
