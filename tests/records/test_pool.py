@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.records.forms import MULTILINE, RECORDS, WRITERS, jsonl
-from tsds.errors import InputError
+from tsds.errors import InputError, RunError
 from tsds.records import Pool, TextSpec, duplicates
 
 SPOILED = [
@@ -135,6 +136,33 @@ def test_repeated_ids_show_up_early(monkeypatch: pytest.MonkeyPatch) -> None:
     values[999] = 500
     with pytest.raises(InputError, match="rows 500 and 999"):
         read_all(Pool.open(ids(values)))
+
+
+def test_a_file_that_has_changed_is_not_read_by_row_again(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(jsonl(ids([0, 1, 2])))
+    first, others = Pool.open(path), [Pool.open(path), Pool.open(path)]
+    assert read_all(first) == [0, 1, 2] and first.texts_at([1]) == ["text 1"]
+    assert others[0].parts() and others[1].texts_at([2]) == ["text 2"]
+    path.write_bytes(jsonl([{"id": 9, "text": "new"}, *ids([0, 1, 2])]))
+
+    def elsewhere(*asked: object) -> Any:
+        raise AssertionError("nothing is to be read")
+
+    again: list[Callable[[Pool], object]] = [
+        lambda pool: pool.texts_at([1]),
+        lambda pool: pool.write([1], tmp_path / "out"),
+        lambda pool: pool.parts(),
+        read_all,
+    ]
+    for pool in (first, *others):
+        for ask in again:
+            with pytest.raises(RunError, match=r"p\.jsonl has changed since it was read"):
+                ask(pool)
+    with first.read_by(elsewhere), pytest.raises(RunError, match="has changed"):
+        first.texts_at([1])
+    assert not list((tmp_path / "out").iterdir())
+    assert Pool.open(path).texts_at([1]) == ["text 0"]
 
 
 def test_checksums_are_of_the_files_as_stored(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import tsds
 from tests.command.run import texts, write_jsonl
 from tests.embeddings import slow
 from tests.search.data import clustered
-from tsds.errors import InputError
+from tsds.errors import InputError, RunError
 from tsds.memory import block_bytes
 
 POOL = texts(300)
@@ -64,6 +64,17 @@ def test_a_dataset_has_the_columns_of_all_that_was_chosen(tmp_path: Path) -> Non
     odd = tsds.select([{"text": "alpha 3", "id": 1}, {"text": "alpha 33", "id": "x"}], ["alpha 3"], size=2)
     with pytest.raises(InputError, match=r"can't be made a dataset: .*'x'"):
         odd.to_dataset()
+
+
+def test_a_pool_that_has_changed_is_not_saved_by_row(tmp_path: Path) -> None:
+    pool = write_jsonl(tmp_path / "mv.jsonl", [{"text": text} for text in texts(20)])
+    chosen = tsds.select(pool, ["alpha beta"], size=2)
+    write_jsonl(pool, [{"text": "new"}, *({"text": text} for text in texts(20))])
+    with pytest.raises(RunError, match=r"mv\.jsonl has changed since it was read"):
+        chosen.save(tmp_path / "out")
+    with pytest.raises(RunError, match="has changed"):
+        list(chosen.records())
+    assert [path.name for path in tmp_path.iterdir()] == ["mv.jsonl"]
 
 
 def test_arrays() -> None:

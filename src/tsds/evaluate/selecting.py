@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from tsds.inputs import prepare
 from tsds.leakage import Guard, digests
 from tsds.records import Pool, atomic_file
 from tsds.records.dialogue import turns_of
+from tsds.scratch import owned
 from tsds.searching import neighbor_search
 from tsds.selecting import choose_bandwidth, examples_wanted
 from tsds.settings import Settings
@@ -179,11 +181,14 @@ def write_copies(pool: Pool, condition: Condition, path: Path) -> None:
     rng = np.random.default_rng(13)
     rows = np.concatenate([batch.rows for batch in pool.batches()])
     some = np.sort(rng.choice(rows, _copied(len(rows), condition), replace=False))
-    with atomic_file(path) as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as out:
+    own = path.with_name(owned(f".{path.name}."))
+    with atomic_file(own) as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as out:
         for row, candidate in zip(some.tolist(), pool.candidates_at(some), strict=True):
             for i in range(condition.times):
                 record = {"id": f"copy-{row}-{i}", "source": candidate.group, **_record(perturbed(candidate.text, rng))}
                 out.write(orjson.dumps(record) + b"\n")
+    os.utime(own, (0, 0))  # where another cell has written the same meanwhile and reads it, it has not changed
+    own.replace(path)
 
 
 def _record(text: str) -> dict[str, Any]:

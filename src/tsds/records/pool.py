@@ -124,6 +124,8 @@ class Pool:
         """The files, each to be read by itself in any process that sees them; None if some shard is no file."""
         if any(shard.path is None for shard in self.shards):
             return None
+        for shard in range(len(self.shards)):  # here: on another machine a copy may have another time
+            self._reader.check_same(shard)
         return [Part(replace(shard, temporary=False), self._fields, self._skip, self.role) for shard in self.shards]
 
     @contextmanager

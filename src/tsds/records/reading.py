@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tsds.arrays import Rows
-from tsds.errors import InputError
+from tsds.errors import InputError, RunError
 from tsds.records.batches import Outcome
 from tsds.records.blocks import Block, Parsed
 from tsds.records.fields import Fields
+from tsds.records.files import unreadable
 from tsds.records.shards import Shard
 
 #: Engine.each: work(context, item) for every item, in order, wherever it is done.
@@ -40,6 +41,7 @@ class Reader:
         self.shards, self.fields, self.role = shards, fields, role
         self.ends: list[int] = []
         self.each: Each | None = None
+        self._first: dict[int, tuple[int, int]] = {}  # size and time of change of the files at their first pass
 
     def outcomes(self, shard: int) -> Iterator[tuple[int, Block, int, Outcome]]:
         """Every record of a shard: its row, its block and position there, and what came of reading it.
@@ -48,6 +50,7 @@ class Reader:
         """
         row = self.ends[shard - 1] if shard else 0
         candidate, columns = self.fields.candidate, self.fields.columns
+        self.check_same(shard)
         for block in self.shards[shard].blocks():
             for i, record in enumerate(block.parse(fields=columns)):
                 outcome: Outcome
@@ -64,6 +67,7 @@ class Reader:
 
         Raises:
           Shorter: if there are fewer rows.
+          RunError: if a file has changed since it was read before: other records may stand at these rows.
         """
         if self.each is not None and len(self.ends) == len(self.shards) and len(rows):
             yield from self._picked_there(self.each, rows)
@@ -75,6 +79,7 @@ class Reader:
             if shard < len(self.ends) and self.ends[shard] <= rows[done]:
                 row = self.ends[shard]
                 continue
+            self.check_same(shard)
             for block in self.shards[shard].blocks():
                 upto = int(np.searchsorted(rows, row + len(block)))
                 if upto > done:
@@ -85,6 +90,19 @@ class Reader:
             self._read_through(shard, row)
         if done < len(rows):
             raise self._shorter(int(rows[done]), row)
+
+    def check_same(self, shard: int) -> None:
+        """Raise RunError if a file has changed since its first pass, which is about to begin if there was none."""
+        path, name = self.shards[shard].path, self.shards[shard].name
+        if path is None:
+            return
+        try:
+            about = path.stat()
+        except OSError as error:
+            raise unreadable(error, name) from error
+        now = about.st_size, about.st_mtime_ns
+        if self._first.setdefault(shard, now) != now:
+            raise RunError(f"{name} has changed since it was read (leave it as it is meanwhile, and run again)")
 
     def text(self, block: Block, i: int, record: Parsed) -> str:
         """The text of a record of a block; raises where it can't be used."""
@@ -111,6 +129,8 @@ class Reader:
             raise self._shorter(int(rows[-1]), self.ends[-1])
         starts = [0, *self.ends[:-1]]
         edges = np.searchsorted(rows, [*starts, self.ends[-1]])
+        for shard in np.flatnonzero(np.diff(edges)).tolist():
+            self.check_same(shard)
         items = [
             (shard, rows[a:b] - start)
             for shard, start, a, b in zip(self.shards, starts, edges[:-1], edges[1:], strict=True)
