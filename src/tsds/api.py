@@ -97,7 +97,8 @@ def select(
       copies: "collapse" makes records of equal text or vector one candidate; "keep" does not.
       on_error: "fail" at the first unusable record, or "skip" and count such.
       text_field, template: where the text of a record is; found if neither is given.
-      id_field, group_field, tokens_field: fields of the pool's ids, sources and lengths.
+      id_field, group_field, tokens_field: fields of the pool's ids, sources and lengths; ids are "id", and must differ,
+        and with id_field="none" rows stand in for them.
       weight_field: field of the target records that weighs them.
       target_weights: "uniform", or "density": targets within the bandwidth of each other share their weight.
       task_weights: shares of the tasks; equal if not given.

@@ -84,7 +84,9 @@ Exclude = Annotated[
 
 TextField = Annotated[str | None, Option("--text-field", help="Field of the text.", show_default="found")]
 Template = Annotated[str | None, Option("--template", help="The text, with fields in braces: '{question}\\n{answer}'.")]
-IdField = Annotated[str | None, Option("--id-field", help="Field of the id.", show_default="id, else the row")]
+IdField = Annotated[
+    str | None, Option("--id-field", help="Field of the id; none: the row is.", show_default="id, else the row")
+]
 GroupField = Annotated[str | None, Option("--group-field", help="Field of the source.", show_default="source")]
 TokensField = Annotated[str | None, Option("--tokens-field", help="Field of the tokens.", show_default="bytes / 4")]
 WeightField = Annotated[str | None, Option("--weight-field", help="Field that weighs the targets of a task.")]

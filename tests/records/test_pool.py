@@ -105,9 +105,22 @@ def test_an_id_that_occurs_twice(tmp_path: Path) -> None:
         read_all(Pool.open(tmp_path))
     for words in ("b.jsonl, line 3", "the id 'y' occurs twice", "rows 1 and 5 of the pool", "--id-field", "--on-error"):
         assert words in str(caught.value)
+    assert "--id-field none takes the rows for ids" in str(caught.value)
     pool = Pool.open(tmp_path, on_error="skip")
     assert read_all(pool) == [0, 1, 2, 3, 4]
     assert pool.tally.bad == 2
+    for on_error in ("fail", "skip"):
+        pool = Pool.open(tmp_path, id_field="none", on_error=on_error)
+        assert read_all(pool) == list(range(7)) and not pool.tally.bad
+        assert [one.id for one in pool.candidates_at([0, 6])] == [None, None]
+
+
+def test_ids_that_are_none_are_left_alone_where_that_is_asked_for() -> None:
+    records = [{"id": {"$oid": f"{i:024x}"}, "text": f"text {i}"} for i in range(3)]
+    for on_error, said in (("fail", "is a dict"), ("skip", "no usable record")):
+        with pytest.raises(InputError, match=f"{said}.*--id-field none takes the rows for ids"):
+            read_all(Pool.open(records, on_error=on_error))
+    assert read_all(Pool.open(records, id_field="none")) == [0, 1, 2]
 
 
 def test_rows_that_stand_in_for_ids_are_not_compared() -> None:

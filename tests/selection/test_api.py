@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 import tsds
@@ -75,6 +76,16 @@ def test_a_pool_that_has_changed_is_not_saved_by_row(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="has changed"):
         list(chosen.records())
     assert [path.name for path in tmp_path.iterdir()] == ["mv.jsonl"]
+
+
+def test_rows_stand_in_for_ids_that_repeat(tmp_path: Path) -> None:
+    records = [{"text": text, "id": i % 4} for i, text in enumerate(texts(8))]
+    with pytest.raises(InputError, match="the id 0 occurs twice"):
+        tsds.select(records, ["alpha beta"], size=6)
+    chosen = tsds.select(records, ["alpha beta"], size=6, id_field="none")
+    chosen.save(tmp_path / "out")
+    table = pq.read_table(tmp_path / "out" / "selection.parquet")
+    assert table["id"].to_pylist() == table["row"].to_pylist() and table.num_rows >= 6
 
 
 def test_arrays() -> None:

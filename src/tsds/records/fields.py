@@ -12,6 +12,9 @@ from tsds.records.text import FOUND, TextSpec, absent, lookup, missing, top_leve
 
 #: What becomes of ids: read and checked, shown as they are, or left alone.
 Ids = Literal["unique", "shown", "unread"]
+#: As the field of ids: rows stand in for them, whatever a field `id` holds.
+NO_ID = "none"
+NO_IDS = f"--id-field {NO_ID} takes the rows for ids"
 #: Where the source of a record is looked for.
 GROUP_FIELDS = ("source", "dataset", "subset")
 _BYTES_PER_TOKEN = 4
@@ -85,13 +88,11 @@ class Fields:
         else:
             value, name = lookup(record, self.id_field), self.id_field
             if absent(value):
-                raise missing(record, name, "choose another with --id-field")
+                raise missing(record, name, f"choose another with --id-field; {NO_IDS}")
         if _is_id(value):
             return value
         kind = "null" if value is None else type(value).__name__
-        raise InputError(
-            f"the id in field {name!r} is a {kind}", remedy="an id is text or a whole number; see --id-field"
-        )
+        raise InputError(f"the id in field {name!r} is a {kind}", remedy=f"an id is text or a whole number; {NO_IDS}")
 
     def _group(self, record: dict[str, object]) -> str | None:
         if self.group_field is None:

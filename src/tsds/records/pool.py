@@ -18,7 +18,7 @@ from tsds.errors import InputError
 from tsds.records.batches import Tally, TextBatch, text_batch
 from tsds.records.blocks import Picked, Record
 from tsds.records.duplicates import IdHashes, id_hash
-from tsds.records.fields import Candidate, Fields, Ids
+from tsds.records.fields import NO_ID, NO_IDS, Candidate, Fields, Ids
 from tsds.records.files import atomic_file
 from tsds.records.formats import writable
 from tsds.records.reading import Each, Reader, ascending
@@ -66,7 +66,7 @@ class Pool:
           sources: a path ("-" is standard input), folder, glob, `datasets.Dataset`, or a list of those, of texts or of
             dicts; `shards_of` says how a list of str is told apart.
           text: where the text of a record is.
-          id_field, group_field, tokens_field, ids: as in `Fields`.
+          id_field, group_field, tokens_field, ids: as in `Fields`; an id_field "none" leaves ids unread.
           on_error: "fail" raises at the first unusable record; "skip" leaves such records out and counts them.
           role: what messages call it.
 
@@ -75,6 +75,8 @@ class Pool:
         """
         if on_error not in ("fail", "skip"):
             raise InputError(f"on_error is {on_error!r}", remedy="it is 'fail' or 'skip'")
+        if id_field == NO_ID:
+            id_field, ids = None, "unread"
         fields = Fields(text, id_field, group_field, tokens_field, ids)
         return cls(shards_of(sources, role), fields, skip=on_error == "skip", role=role)
 
@@ -258,7 +260,7 @@ class Pool:
                 if not isinstance(outcome, Candidate) or outcome.id is None or id_hash(outcome.id) not in suspects:
                     continue
                 if first.setdefault(outcome.id, row) < row:
-                    remedy = "make ids unique, name another field with --id-field, or keep the first: --on-error skip"
+                    remedy = f"make ids unique, or name another field; {NO_IDS}, --on-error skip keeps the first"
                     yield row, first[outcome.id], block.error(i, f"the id {outcome.id!r} occurs twice", remedy)
 
     @cached_property

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tsds.arrays import Rows
-from tsds.records.fields import GROUP_FIELDS
+from tsds.records.fields import GROUP_FIELDS, NO_ID
 from tsds.report.page_facts import Cluster, FieldShift, Histogram, Lengths, Share, TaskFact
 from tsds.report.shown import Shown, name
 from tsds.selection import Selection
@@ -52,7 +52,8 @@ def field_shifts(selection: Selection, shown: Shown, pool: Rows, chosen: Rows) -
     Args:
       pool, chosen: positions of the sampled candidates, which `shown` has read.
     """
-    skip = {selection.settings.group_field or _found_group(shown), selection.settings.id_field or "id"}
+    named = selection.settings.id_field
+    skip = {selection.settings.group_field or _found_group(shown), "id" if named in (None, NO_ID) else named}
     pool_raw = [shown.raw[i] for i in np.searchsorted(shown.candidates, pool).tolist()]
     chosen_raw = [shown.raw[i] for i in np.searchsorted(shown.candidates, chosen).tolist()]
     found = []
