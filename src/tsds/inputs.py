@@ -195,7 +195,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
             overlapping=False,
         )
         weights = [weights_given(task, one.rows, settings) for task, one in zip(wanted, chosen, strict=True)]
-        exclude, skipped = None, list[tuple[str, str | None]]()
+        exclude, read, skipped = None, [records, *wanted], list[tuple[str, str | None]]()
         for name, one in zip(tasks, chosen, strict=True):
             if one.bad:
                 where = f"target {name!r}" if name else "the target"
@@ -204,7 +204,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
             text = replace(settings.text, or_found=True)  # a test set may have the pool's fields, or its own
             unseen = Pool.open(settings.exclude, text=text, ids="unread", on_error=settings.on_error, role="exclude")
             exclude = Guard((batch.texts for batch in unseen.batches()), overlapping=True)
-            bad = unseen.tally.bad
+            bad, read = unseen.tally.bad, [*read, unseen]
             if bad:
                 what = f"{bad:,} records of --exclude were left out as unusable: {unseen.tally.problems[0]}"
                 skipped.append((what, "mend them: candidates that leak them are not dropped"))
@@ -248,7 +248,8 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
     tokens = np.concatenate([one.tokens for one in chosen])
     wide = [_placed(rows, candidates) for rows in given]
     targets = targets_of(list(tasks), wide, weights, sources, counts, shards, tokens, settings)
-    return Inputs(candidates, targets, encoder_name, bandwidth, scratch, [*notes, *skipped])
+    notes = [*notes, *skipped, *_plain_lines(read)]
+    return Inputs(candidates, targets, encoder_name, bandwidth, scratch, notes)
 
 
 def opened(source: Any, role: str, settings: Settings, *, tuned: bool = True, ids: Ids = "unique") -> Pool:
@@ -263,6 +264,13 @@ def opened(source: Any, role: str, settings: Settings, *, tuned: bool = True, id
         on_error=settings.on_error,
         role=role,
     )
+
+
+def _plain_lines(pools: list[Pool]) -> list[tuple[str, str | None]]:
+    """What to say where standard input is taken for plain text: it has no name to tell what it is."""
+    remedy = "csv or another table has to be in a file, whose suffix tells what it is"
+    plain = [one.role for one in pools for shard in one.shards if shard.temporary and shard.format_name == "txt"]
+    return [(f"standard input ({role}) was read as plain lines, each a text", remedy) for role in plain]
 
 
 def _distinct(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import subprocess
 import sys
 import tempfile
@@ -160,6 +161,9 @@ def test_is_vectors(folder: Path) -> None:
         (jsonl(RECORDS), "jsonl", [record["text"] for record in RECORDS]),
         (b"\xef\xbb\xbf\n " + jsonl(RECORDS[:1]), "jsonl", ["plain words"]),
         (b"one\n\ntwo", "txt", ["one", "two"]),
+        (b"[INST] one\n[2] two", "txt", ["[INST] one", "[2] two"]),
+        (json.dumps([{"text": "one"}, {"text": "two"}], indent=1).encode(), "json", ["one", "two"]),
+        (b' ["one",\n "two"]', "json", ["one", "two"]),
     ],
 )
 def test_standard_input_is_kept_until_closed(
@@ -171,7 +175,7 @@ def test_standard_input_is_kept_until_closed(
         assert [shard.format_name for shard in pool.shards] == [form]
         for _ in range(2):
             assert [text for batch in pool.batches() for text in batch.texts] == expected
-        assert pool.write([0], tmp_path / "out").suffix == f".{form}"
+        assert pool.write([0], tmp_path / "out").suffix == (".txt" if form == "txt" else ".jsonl")
         assert pool.checksum()[0]["name"] == "standard input"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,21 @@ def test_rows_stand_in_for_ids_that_repeat(tmp_path: Path) -> None:
     chosen.save(tmp_path / "out")
     table = pq.read_table(tmp_path / "out" / "selection.parquet")
     assert table["id"].to_pylist() == table["row"].to_pylist() and table.num_rows >= 6
+
+
+def test_standard_input_that_is_read_as_lines_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines, table = "\n".join(texts(9)).encode(), b"id,text\n1,alpha beta\n"
+    given: list[tuple[bytes, dict[str, Any], list[str]]] = [
+        (table, {"target": "-"}, ["standard input (target)"]),
+        (lines, {"pool": "-"}, ["standard input (pool)"]),
+        (table, {"exclude": "-"}, ["standard input (exclude)"]),
+        (b'{"text": "alpha beta"}', {"target": "-"}, []),
+    ]
+    for content, source, said in given:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        chosen = tsds.select(**{"pool": texts(9), "target": ["alpha"], "size": 2, **source})
+        found = [what for what, _ in chosen.warnings if "was read as plain lines" in what]
+        assert [what.partition(" was")[0] for what in found] == said
 
 
 def test_arrays() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,8 @@ from tsds.records.shards import Shard
 #: What users may give: a path, paths, texts, records, a data frame, a `datasets.Dataset` or several.
 Sources = Any
 _STDIN_NAME = "standard input"
+#: How a JSON array of records begins, which "[INST] a plain line" does not.
+_ARRAY = re.compile(rb"\[\s*[{\"\]]")
 
 
 def shards_of(sources: Sources, role: str) -> list[Shard]:
@@ -169,4 +172,5 @@ def _standard_input() -> Shard:
     except BaseException:
         path.unlink()
         raise
-    return _file_shard(FORMATS["jsonl" if head.startswith(b"{") else "txt"], path, _STDIN_NAME, temporary=True)
+    kind = "jsonl" if head.startswith(b"{") else "json" if _ARRAY.match(head) else "txt"
+    return _file_shard(FORMATS[kind], path, _STDIN_NAME, temporary=True)
