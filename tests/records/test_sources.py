@@ -119,6 +119,27 @@ def test_what_cannot_be_read_is_told(folder: Path, given: object, words: list[st
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["b.jsonl.bz2", "sub/C.JSONL.xz", "d.jsonl.zstd", "p.parquet.gz", "t.tsv.part"])
+def test_a_folder_does_not_leave_out_what_it_can_not_read(folder: Path, name: str) -> None:
+    whole = texts(folder)
+    for beside in ("b.jsonl.sha256", "notes.pdf", ".d.jsonl.bz2"):
+        (folder / beside).write_bytes(b"no records")
+    assert texts(folder) == whole
+    (folder / name).write_bytes(b"packed")
+    for given in (folder, folder.as_uri()):
+        with pytest.raises(InputError, match=rf"{Path(name).name}: is in the folder, and a .* can't be read"):
+            Pool.open(given)
+    assert texts(f"{folder}/*.jsonl") == ["b.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["e.jsonl.gz", "e.csv.zst"])
+def test_a_compressed_file_of_no_bytes_is_no_empty_shard(folder: Path, name: str) -> None:
+    (folder / name).touch()
+    for given in (folder, name):
+        with pytest.raises(InputError, match=rf"{name}: holds no bytes: was its download cut\?"):
+            Pool.open(given)
+
+
 def test_on_error_is_checked() -> None:
     with pytest.raises(InputError, match="'fail' or 'skip'"):
         Pool.open(["a"], on_error="ignore")  # type: ignore[arg-type]

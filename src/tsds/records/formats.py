@@ -88,6 +88,10 @@ FORMATS: dict[str, Format] = {
 }
 
 
+#: Suffixes of what lies beside a file of records and holds none: sums of it.
+_BESIDE = (".md5", ".sha1", ".sha256", ".sha512", ".crc")
+
+
 def format_of(path: Path) -> Format | None:
     """The format that a file's suffix tells, or None if it tells none."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -97,6 +101,16 @@ def format_of(path: Path) -> Format | None:
         if suffix in entry.suffixes and (entry.compressible or not compressed):
             return entry
     return None
+
+
+def check_left_out(path: Path) -> None:
+    """Raise InputError at a file that a folder's reading would leave out, and whose name says that it holds records."""
+    name, last = path.name.lower(), path.suffix.lower()
+    if name.startswith(".") or last in _BESIDE:
+        return
+    if any(f"{suffix}." in name for entry in FORMATS.values() for suffix in entry.suffixes):
+        remedy = f"unpack or remove it, or name the files that are meant, as {path.parent}/*.jsonl"
+        raise InputError(f"is in the folder, and a {last} can't be read", path=path, remedy=remedy)
 
 
 def known_suffixes() -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 
 from tsds.errors import InputError, check_path, check_utf8
-from tsds.records.formats import format_of, known_suffixes
+from tsds.records.formats import check_left_out, format_of, known_suffixes
 from tsds.records.remote import RemoteFile, is_remote, remote_files
 
 #: Marks a folder of stored vectors (tsds.embeddings.store), which is no pool.
@@ -133,6 +133,8 @@ def _in_folder(folder: Path, above: frozenset[Path]) -> list[Path]:
                 files += _in_folder(entry, above)
         elif format_of(entry) is not None or is_array(entry):
             files.append(entry)
+        else:
+            check_left_out(entry)
     return files
 
 

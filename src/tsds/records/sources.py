@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tsds.errors import InputError
+from tsds.records.files import COMPRESSIONS
 from tsds.records.formats import FORMATS, Format, format_of, known_suffixes
 from tsds.records.objects import Texts, in_memory, is_dataset, is_frame, no_schema
 from tsds.records.paths import STDIN, files_of, is_array, looks_like_path
@@ -148,6 +149,8 @@ def _formats(files: list[Path], role: str) -> list[Format | None]:
             raise InputError("the folder names a file that is missing", path=file, remedy="save the dataset again")
         if file != STDIN and entry is None:
             raise InputError("unknown kind of file", path=file, remedy=f"known: {known_suffixes()}")
+        if file != STDIN and file.suffix.lower() in COMPRESSIONS and not file.stat().st_size:
+            raise InputError("holds no bytes: was its download cut?", path=file, remedy="fetch it again, or remove it")
         if file.resolve() in seen:
             raise InputError(f"given twice in the {role}", path=file, remedy="a folder or glob may hold it already")
         seen.add(file.resolve())
