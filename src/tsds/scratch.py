@@ -15,7 +15,7 @@ from secrets import token_hex
 from tsds.errors import InputError
 
 _NAMESPACE = Path("/proc/self/ns/pid")
-#: How the names of such folders begin.
+#: How the names of such folders and files begin.
 PREFIX = ".tsds-scratch-"
 _OWNER = re.compile(r"(?P<host>.+)-(?P<pid>\d+)-[^-]+")
 

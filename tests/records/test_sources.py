@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
 import pytest
 
 from tests.records.forms import RECORDS, jsonl, zstd
-from tsds.errors import InputError
-from tsds.records import Pool, is_vectors
+from tsds.errors import InputError, RunError
+from tsds.records import Pool, is_vectors, sources
+from tsds.scratch import PREFIX, machine
 
 
 def texts(sources: object, **options: object) -> list[str]:
@@ -199,6 +203,54 @@ def test_standard_input_is_kept_until_closed(
         assert pool.write([0], tmp_path / "out").suffix == (".txt" if form == "txt" else ".jsonl")
         assert pool.checksum()[0]["name"] == "standard input"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_copy_of_standard_input_that_a_killed_process_left_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, others = (tmp_path / f"{PREFIX}{machine()}-{pid}-abcdefgh" for pid in (gone.pid, os.getppid()))
+    left.touch()
+    others.touch()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one")))
+    with Pool.open("-") as pool:
+        (copy,) = {*tmp_path.iterdir()} - {others}
+        assert copy == pool.shards[0].path and copy.stat().st_mode & 0o077 == 0
+        assert copy.name.startswith(f"{PREFIX}{machine()}-{os.getpid()}-")
+    assert list(tmp_path.iterdir()) == [others]
+
+
+def test_a_copy_of_standard_input_that_can_not_be_written_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> Any:
+        path.touch()
+        return os.open("/dev/full", os.O_WRONLY)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(sources.os, "open", lambda path, *how: full(path))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\n" * 9999)))
+    said = rf"{tmp_path}/\S+: the copy of standard input can't be written: No space left .*TMPDIR\)"
+    with pytest.raises(RunError, match=said):
+        Pool.open("-")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_standard_input_that_can_not_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: object) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Broken())))
+    with pytest.raises(InputError, match="standard input: can't be read: Input/output error"):
+        Pool.open("-")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_standard_input_in_a_program(tmp_path: Path) -> None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tsds.errors import InputError
-from tsds.records.files import COMPRESSIONS
+from tsds.errors import InputError, RunError
+from tsds.records.files import COMPRESSIONS, unreadable
 from tsds.records.formats import FORMATS, Format, format_of, known_suffixes
 from tsds.records.objects import Texts, in_memory, is_dataset, is_frame, no_schema
 from tsds.records.paths import STDIN, files_of, is_array, looks_like_path
 from tsds.records.remote import RemoteFile, is_remote, remote_files, shown
 from tsds.records.shards import Shard
+from tsds.scratch import PREFIX, owned, sweep
 
 #: What users may give: a path, paths, texts, records, a data frame, a `datasets.Dataset` or several.
 Sources = Any
@@ -164,16 +164,42 @@ def _file_shard(entry: Format, path: Path, name: str, temporary: bool = False) -
 
 
 def _standard_input() -> Shard:
-    """Standard input, copied to a temporary file because a pool is read more than once."""
-    handle, name = tempfile.mkstemp(prefix="tsds-stdin-")
-    path = Path(name)
+    """Standard input, copied to a temporary file because a pool is read more than once.
+
+    Raises:
+      InputError: if it can't be read.
+      RunError: if the copy can't be written.
+    """
+    folder = Path(tempfile.gettempdir())
+    sweep(folder)
+    path = folder / owned(PREFIX)
     try:
-        with os.fdopen(handle, "wb") as copy:
-            shutil.copyfileobj(sys.stdin.buffer, copy, 1 << 20)
+        _copy_standard_input(path)
         with path.open("rb") as copy:
             head = copy.read(1 << 16).removeprefix(b"\xef\xbb\xbf").lstrip()
     except BaseException:
-        path.unlink()
+        path.unlink(missing_ok=True)
         raise
     kind = "jsonl" if head.startswith(b"{") else "json" if _ARRAY.match(head) else "txt"
     return _file_shard(FORMATS[kind], path, _STDIN_NAME, temporary=True)
+
+
+def _copy_standard_input(path: Path) -> None:
+    pieces = _pieces_of_standard_input()
+    try:
+        # Of its owner alone: others use the folder too.
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
+            copy.writelines(pieces)
+    except OSError as error:
+        raise RunError(
+            f"{path}: the copy of {_STDIN_NAME} can't be written: {error.strerror or error} "
+            "(make room, or name another folder in TMPDIR)"
+        ) from error
+
+
+def _pieces_of_standard_input() -> Iterator[bytes]:
+    try:
+        while piece := sys.stdin.buffer.read(1 << 20):
+            yield piece
+    except OSError as error:
+        raise unreadable(error, _STDIN_NAME) from error
