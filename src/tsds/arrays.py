@@ -22,7 +22,7 @@ Block = NDArray[Any]  # vectors, float16, float32 or float64, as stored
 _CANT = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
-def new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+def new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.memmap[Any, Any]:
     """A new .npy file, mapped to be written, with all its room on the disk: none left at a later write is a bus error.
 
     Raises:
