@@ -225,9 +225,11 @@ def test_a_copy_of_standard_input_that_a_killed_process_left_goes(
 def test_a_copy_of_standard_input_that_can_not_be_written_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    opened = os.open
+
     def full(path: Path) -> Any:
-        path.touch()
-        return os.open("/dev/full", os.O_WRONLY)
+        os.close(opened(path, os.O_CREAT))
+        return opened("/dev/full", os.O_WRONLY)
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(sources.os, "open", lambda path, *how: full(path))
