@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsds.arrays import Array, Block
 from tsds.embeddings.scan import Metric
+
+Norms = TypeVar("Norms", float, Array)
 
 #: Differences that stay in a core's cache.
 _CACHE_BYTES = 1 << 20
@@ -46,7 +48,7 @@ def norm_bound(largest_norm: float, metric: Metric) -> float:
     return 1.001 if metric == "cosine" else largest_norm
 
 
-def rounding_bound(dim: int, norms: float) -> float:
+def rounding_bound(dim: int, norms: Norms) -> Norms:
     """How far a float32 squared distance by |x|^2 + |y|^2 - 2 x.y may be off, for norms |x| + |y| <= norms.
 
     The inner product's partial sums run in at least eight lanes, so the chain is dim / 8 long; the rest is a few

@@ -114,9 +114,11 @@ class NeighborSearch:
         self._room, self._engine, self._progress = room, engine or LocalEngine(), progress
         self._device = device
         self.targets = unit_rows(np.asarray(targets, dtype=np.float64), metric, exact=True)
-        top = float(np.sqrt(np.square(self.targets).sum(axis=1)).max())
-        norm = norm_bound(largest_norm, metric)
-        self._largest, self._error = max(top, norm), rounding_bound(pool.dim, top + norm)
+        self._norms: Array = np.sqrt(np.square(self.targets).sum(axis=1))
+        self._longest = norm_bound(largest_norm, metric)
+        self._largest = max(float(self._norms.max()), self._longest)
+        # A device scales all vectors by the longest, and of what gets tiny by that float32 loses more.
+        self._lost = 0.0 if device is None else rounding_bound(pool.dim, 0.0) * (2 * self._largest) ** 2
         self._squares: NDArray[np.float32] = np.empty((len(targets), 0), np.float32)
         self._indices: NDArray[np.int64] = np.empty((len(targets), 0), np.int64)
         self._last: tuple[int, tuple[NDArray[np.int64], Array]] | None = None  # the lists fetched last
@@ -134,7 +136,7 @@ class NeighborSearch:
     def only(self, which: NDArray[np.int64]) -> NeighborSearch:
         """The search of some of the targets, by position; what was found for them already is not searched again."""
         part = copy.copy(self)
-        part.targets = self.targets[which]
+        part.targets, part._norms = self.targets[which], self._norms[which]
         if self._last is not None:
             part._last = self._last[0], (self._last[1][0][which], self._last[1][1][which])
         part._squares, part._indices = self._squares[which], self._indices[which]
@@ -164,9 +166,7 @@ class NeighborSearch:
             order = np.lexsort((indices[tied], exact[tied]), axis=1)
             indices[tied] = np.take_along_axis(indices[tied], order, 1)
         if spare < n and self.exact:
-            # Whatever is not among the first `spare` is at least this far away.
-            reach = self._squares[:, spare - 1 : spare].astype(np.float64) - 2 * self._error
-            listed = exact < reach
+            listed = exact < self._reach(self._squares[:, spare - 1].astype(np.float64))[:, None]
             indices, exact = np.where(listed, indices, -1), np.where(listed, exact, np.inf)
         width = max(1, int(np.isfinite(exact[:, :k]).any(axis=0).sum()))
         self._last = k, (indices[:, :width], from_squares(exact[:, :width], self.metric))
@@ -177,6 +177,18 @@ class NeighborSearch:
         if min(k, len(self.pool)) > self.fetched:
             self._search_roomily(k)
         return self._indices, from_squares(self._squares.astype(np.float64), self.metric)
+
+    def _reach(self, last: Array) -> Array:
+        """How far away, squared, every candidate after the last one is from each target at least, [m].
+
+        In float32 such a candidate is as far as the last one at least. If it truly is nearer than that, it is longer
+        than the target by less than that distance: so much can its own rounding be at most, however long others are.
+
+        Args:
+          last: [m], squared distances of the last ones as found in float32.
+        """
+        norms = self._norms + np.minimum(self._longest, self._norms + np.sqrt(last))
+        return last - 2 * (rounding_bound(self.pool.dim, norms) + self._lost)  # twice, to be safe
 
     def _search_roomily(self, k: int) -> None:
         room = with_spare(self._room) if self._room else 0

@@ -69,6 +69,18 @@ def test_cosines_of_vectors_whose_squares_float32_can_not_hold(unit: float) -> N
     np.testing.assert_array_equal(unit_rows(pool, "cosine")[1::2], unit_rows(some[1::2], "cosine"))
 
 
+def test_long_vectors_leave_the_lists_of_others_long() -> None:
+    """A row and two targets far out, one of them near that row: rounding there says nothing about the others."""
+    pool, targets = clustered(3000, 24), clustered(30, 24, seed=1)
+    pool[123], targets[3], targets[7] = 1e4 * pool[123], 1e3 * targets[3], 1.0001e4 * pool[123]
+    order, d = nearest(pool, targets, "l2")
+    found = tsds.nearest_neighbors(pool, targets, k=50)
+    listed = found.indices >= 0
+    assert np.delete(listed, [3, 7], axis=0).mean() > 0.99
+    np.testing.assert_array_equal(found.indices[listed], order[:, :50][listed])
+    np.testing.assert_allclose(found.distances[listed], d[:, :50][listed], rtol=1e-12)
+
+
 @pytest.mark.parametrize("unit", [1e-20, 1e-22, 1e-30])
 def test_what_is_listed_of_tiny_vectors_is_right(unit: float) -> None:
     pool, targets = clustered(3000, 24) * np.float32(unit), clustered(30, 24, seed=1) * np.float32(unit)
