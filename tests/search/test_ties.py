@@ -25,7 +25,7 @@ def with_a_tied_target(n: int, m: int) -> tuple[NDArray[np.float32], NDArray[np.
 
 
 def search_of(pool: NDArray[np.float32], targets: NDArray[np.float32]) -> NeighborSearch:
-    return NeighborSearch(Vectors.of(pool), targets, largest_norm=1.001)
+    return NeighborSearch(Vectors.of(pool), targets, largest_norm=float(np.linalg.norm(pool, axis=1).max()))
 
 
 def test_a_balanced_plan_with_a_target_equally_far_from_all_is_the_linear_program() -> None:
@@ -51,3 +51,18 @@ def test_a_selection_with_a_target_equally_far_from_all(method: str) -> None:
     found = tsds.select(pool, targets, size=60, method=method)
     assert found.answer.exact and found.answer.rows.min() >= 0
     np.testing.assert_allclose(found.answer.nearest, brute_force.distances(targets, pool, "l2").min(axis=1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_auto_where_lists_are_short_or_one_row_is_long(long: bool) -> None:
+    """Two tight groups far apart: at first no target has a list, as float32 can't tell a group's members apart."""
+    rng = np.random.default_rng(0)
+    pool = rng.standard_normal((600, 16))
+    if long:
+        pool[123] *= 1e3
+    else:
+        pool = 0.001 * pool + np.where(np.arange(600) % 2, 20, -20)[:, None]
+    pool, targets = pool.astype(np.float32), pool[:12].astype(np.float32)
+    assert (search_of(pool, targets).fetch(68)[0][:, 0] >= 0).all() == long  # or the test would show nothing
+    found = tsds.select(pool, targets, size=12, bandwidth=0)
+    np.testing.assert_allclose(found.answer.nearest, brute_force.distances(targets, pool, "l2").min(axis=1), atol=1e-12)

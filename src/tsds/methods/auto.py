@@ -220,11 +220,15 @@ class _Known:
 
     def weigh(self, asked: Rows) -> Array:
         """Their weights; one for those farther away than twice the default."""
+        if not len(self.rows):  # no target had a list yet: float32 could not tell the nearest apart
+            return np.ones(len(asked))
         at = np.minimum(np.searchsorted(self.rows, asked), len(self.rows) - 1)
         return np.where(self.rows[at] == asked, self.weights[at], 1.0)
 
     def leaders(self, asked: Rows) -> NDArray[np.int64]:
         """Positions in `asked` (ascending) of who stands for each; themselves where that one is not among them."""
+        if not len(self.rows):
+            return np.arange(len(asked))
         at = np.minimum(np.searchsorted(self.rows, asked), len(self.rows) - 1)
         leader = np.where(self.rows[at] == asked, self.leader[at], asked)
         place = np.minimum(np.searchsorted(asked, leader), len(asked) - 1)
