@@ -149,8 +149,9 @@ def _near(pool: Vectors, seeds: Rows, bandwidth: float, metric: Metric, norm: fl
     asked = unit_rows(pool.take(seeds), metric, exact=True)
     left = asked.astype(np.float32)
     own = np.einsum("ij,ij->i", left, left)
-    slack = rounding_bound(pool.dim, 2 * norm_bound(norm, metric))
-    limit = np.float32(reach**2 + slack)
+    # Who is near is no longer than the seed by more than the reach.
+    slack = rounding_bound(pool.dim, 2 * np.minimum(np.sqrt(own.astype(np.float64)) + reach, norm_bound(norm, metric)))
+    limit = (reach**2 + slack).astype(np.float32)
 
     def close(item: tuple[int, Block]) -> tuple[Rows, Rows, Array]:
         start, block = item

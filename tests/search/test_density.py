@@ -10,7 +10,7 @@ import pytest
 from tests.search.data import clustered, cut, real
 from tests.shared import needs_shared
 from tests.truth import brute_force
-from tsds.density import WANTED_RECALL, DensitySearch, kernel_density
+from tsds.density import WANTED_RECALL, DensitySearch, kernel_density, meeting
 from tsds.density import search as density
 from tsds.embeddings.vectors import Vectors
 
@@ -35,6 +35,19 @@ def test_vectors_far_from_unit_norm() -> None:
     rows = np.arange(0, 2000, 10)
     found = DensitySearch(Vectors.of(pool), None, 1.5, largest_norm=norm).search(rows)
     np.testing.assert_allclose(found.rho, brute_force.density(pool, rows, 1.5, "l2"), rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3])
+def test_one_long_row_does_not_make_all_pairs_be_measured(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, measured = clustered(6000, 96), []
+    pool[1234] *= np.float32(scale)
+    rows = np.unique(np.append(np.arange(0, 6000, 40), 1234))
+    kernel = meeting._kernel
+    monkeypatch.setattr(meeting, "_kernel", lambda asked, i, rows: measured.append(len(i)) or kernel(asked, i, rows))
+    found = DensitySearch(Vectors.of(pool), None, 0.2, largest_norm=1.001 * scale).search(rows)
+    np.testing.assert_allclose(found.rho, brute_force.density(pool, rows, 0.2, "l2"), rtol=1e-9)
+    assert sum(measured) < 0.01 * len(rows) * len(pool)
+    assert found.work < 0.2
 
 
 def test_exact_copies_count_with_their_multiplicity() -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.arrays import Block, Rows
+from tsds.arrays import Array, Block, Rows
 from tsds.density.kernel import euclidean_bandwidth
 from tsds.distances import faiss_seed, norm_bound, rounding_bound, unit_rows
 from tsds.embeddings.scan import Metric
@@ -38,7 +38,8 @@ class Cells:
     Attributes:
       metric: of the vectors.
       reach: the bandwidth as a Euclidean distance.
-      slack: how far a squared distance in the components may be off.
+      largest: a bound on the norms of the pool's rows.
+      mean: the norm of what the components are about.
       basis, shift: [d, c] and [c], of the components.
       centroids, lengths: [cells, c], and their squared norms.
       between: [cells, cells], twice the distances of the centroids.
@@ -47,7 +48,8 @@ class Cells:
 
     metric: Metric
     reach: float
-    slack: float
+    largest: float
+    mean: float
     basis: Single
     shift: Single
     centroids: Single
@@ -81,19 +83,30 @@ class Cells:
         between = np.square(centroids[:, None] - centroids[None]).sum(axis=2, dtype=np.float64)
         lengths = np.square(centroids).sum(axis=1)
         share = np.bincount(_nearest(prefix, centroids, lengths), minlength=len(centroids)) / len(prefix)
-        # Centred vectors are at most twice as long; the prefix distance is a sum of squares with cancellation.
-        slack = rounding_bound(pool.dim, 4 * norm_bound(largest_norm, metric))
         doubled = (2 * np.sqrt(between)).astype(np.float32)
         reach = euclidean_bandwidth(bandwidth, metric)
-        return cls(metric, reach, slack, basis, shift, centroids, lengths, doubled, share)
+        largest, about = norm_bound(largest_norm, metric), float(np.linalg.norm(mean.astype(np.float64)))
+        return cls(metric, reach, largest, about, basis, shift, centroids, lengths, doubled, share)
 
     def __len__(self) -> int:
         return len(self.centroids)
 
-    @property
-    def near(self) -> np.float32:
-        """The squared distance in the components up to which a pair may be within the bandwidth."""
-        return np.float32(self.reach**2 + self.slack)
+    def norms(self, rows: Block) -> Array:
+        """For each of these vectors a bound on the norms of it, of all rows within the reach and of the mean, [n].
+
+        The rounding of such pairs then does not depend on how long other rows of the pool are.
+        """
+        own = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+        return np.asarray(np.minimum(np.maximum(own + self.reach, self.mean), self.largest))
+
+    def near(self, norms: Array) -> Single:
+        """The squared distance in the components up to which a pair may be within the bandwidth, [n].
+
+        Args:
+          norms: [n], of candidates.
+        """
+        # Centred vectors are at most twice as long; the prefix distance is a sum of squares with cancellation.
+        return (self.reach**2 + rounding_bound(len(self.basis), 4 * norms)).astype(np.float32)
 
     def prefix(self, rows: Block) -> Single:
         """Vectors in the leading components, [n, c]; under cosine they must be of unit norm."""
@@ -104,17 +117,21 @@ class Cells:
         """The cell of each row, [n]."""
         return _nearest(prefix, self.centroids, self.lengths)
 
-    def reached(self, prefix: Single, margin: float) -> NDArray[np.bool_]:
+    def reached(self, prefix: Single, norms: Array, margin: float) -> NDArray[np.bool_]:
         """For each cell, which candidates' balls (shrunk by `margin`) reach it, [cells, q]."""
         table = np.empty((len(self.centroids), len(prefix)), bool)
         left = -2 * self.centroids.T
+        # Rounding here, and of pool rows near a border into the other cell: the slack allows for both. A centroid that
+        # is longer than the candidate and what is near it brings a rounding of its own.
+        slack = (4 * rounding_bound(len(self.basis), 4 * norms)).astype(np.float32)
+        far = (4 * rounding_bound(len(self.basis), 2 * np.sqrt(self.lengths.astype(np.float64)))).astype(np.float32)
 
         def some(start: int) -> None:
             part = prefix[start : start + 1024]
             squares = part @ left + self.lengths  # less |x|^2, which is the same for all centroids
             own = squares.argmin(axis=1)
-            # Rounding here, and of pool rows near a border into the other cell: the slack allows for both.
-            excess = squares - squares[np.arange(len(part)), own][:, None] - np.float32(4 * self.slack)
+            excess = squares - squares[np.arange(len(part)), own][:, None]
+            excess -= np.maximum(np.maximum(slack[start : start + 1024], far[own])[:, None], far)
             near = excess <= np.float32(margin * self.reach) * self.between[own]
             table[:, start : start + 1024] = near.T
 
@@ -153,14 +170,14 @@ def augmented(rows: Single, side: str) -> Single:
     return np.hstack([-2 * rows, norms, ones] if side == "left" else [rows, ones, norms])
 
 
-def close(left: Single, who: Rows, right: Single, limit: np.float32) -> Iterator[tuple[Rows, Rows]]:
-    """Pairs (candidate, position in right) whose prefix distance is within the limit, tile by tile."""
+def close(left: Single, who: Rows, right: Single, limit: Single) -> Iterator[tuple[Rows, Rows]]:
+    """Pairs (candidate, position in right) whose prefix distance is within the candidate's limit, tile by tile."""
     if not len(right):
         return
     step = max(1, _TILE // len(right))
     for first in range(0, len(who), step):
         some = who[first : first + step]
-        hits = np.flatnonzero((left[some] @ right.T <= limit).ravel())
+        hits = np.flatnonzero((left[some] @ right.T <= limit[some, None]).ravel())
         if len(hits):
             i, j = np.divmod(hits, len(right))
             yield some[i], j

@@ -55,6 +55,7 @@ class Asked:
     rows: Rows  # [q]
     vectors: Block  # [q, d]
     left: Single  # [q, prefix + 2]
+    limit: Single  # [q], squared distances up to which pairs are measured
     reached: list[Rows]  # for each cell, the candidates that reach it
     sample: Rows  # candidates on which recall is measured
     sample_reach: NDArray[np.bool_]  # [cells, len(sample)]
@@ -107,7 +108,7 @@ def meet(asked: Asked, span: Span) -> Found:
                 spans = [(one, slice(one.ends[c], one.ends[c + 1])) for one in part]
                 rows = np.concatenate([one.rows[span] for one, span in spans])
                 right = np.concatenate([one.right[span] for one, span in spans])
-                hits += [(i, rows[j]) for i, j in close(asked.left, asked.reached[c], right, asked.cells.near)]
+                hits += [(i, rows[j]) for i, j in close(asked.left, asked.reached[c], right, asked.limit)]
         found = Found(np.zeros(len(asked.rows)))
         i, rows = _joined(hits)
         weight = _kernel(asked, i, rows)
@@ -120,7 +121,7 @@ def meet(asked: Asked, span: Span) -> Found:
     def sampled(block: Grouped) -> Found:
         found, hits = Found(np.zeros(len(asked.rows))), []
         for first in range(0, len(block.rows), _SLICE):
-            near = close(asked.left, asked.sample, block.right[first : first + _SLICE], asked.cells.near)
+            near = close(asked.left, asked.sample, block.right[first : first + _SLICE], asked.limit)
             hits += [(i, first + j) for i, j in near]
         i, j = _joined(hits)
         true = _kernel(asked, i, block.rows[j]) > 0

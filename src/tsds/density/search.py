@@ -105,11 +105,11 @@ class DensitySearch:
         """
         margin = margin if self._device is None else 1.0  # a device looks at every pair
         vectors = unit_rows(self.pool.take(candidates), self.metric, exact=True)
-        prefix = self._cells.prefix(vectors)
-        table = self._cells.reached(prefix, margin)
-        sample = self._sample(prefix) if margin < 1 else NONE
+        prefix, norms = self._cells.prefix(vectors), self._cells.norms(vectors)
+        table, limit = self._cells.reached(prefix, norms, margin), self._cells.near(norms)
+        sample = self._sample(prefix, limit) if margin < 1 else NONE
         asked = Asked(
-            self.pool, self.copies, self._cells, self.bandwidth, candidates, vectors, augmented(prefix, "left"),
+            self.pool, self.copies, self._cells, self.bandwidth, candidates, vectors, augmented(prefix, "left"), limit,
             [np.flatnonzero(row) for row in table], sample, table[:, sample], self._kept, self._keeps(),
             self._largest, self._device,
         )  # fmt: skip
@@ -125,8 +125,8 @@ class DensitySearch:
     def expected_work(self, candidates: Rows, margin: float) -> float:
         """The share of all pairs whose prefix distance a search with this margin would compute."""
         some = candidates if len(candidates) <= 1024 else candidates[:: len(candidates) // 1024]
-        prefix = self._cells.prefix(unit_rows(self.pool.take(some), self.metric))
-        return self._cells.work(self._cells.reached(prefix, margin))
+        vectors = unit_rows(self.pool.take(some), self.metric)
+        return self._cells.work(self._cells.reached(self._cells.prefix(vectors), self._cells.norms(vectors), margin))
 
     def brute_force(self, candidates: Rows) -> Density:
         """The same by computing every pair in float64 from differences; slow, the truth for tests and benchmarks."""
@@ -147,7 +147,7 @@ class DensitySearch:
         memory = self._engine.memory
         return len(self.pool) <= KEPT_ROWS and (memory is None or len(self.pool) * 5 * PREFIX * 4 < memory)
 
-    def _sample(self, prefix: Single) -> Rows:
+    def _sample(self, prefix: Single, limit: Single) -> Rows:
         """Candidates on which recall is measured: half of them from where near-duplicates are, ascending positions."""
         rng = np.random.default_rng(self._seed)
         order, ends = grouped(self._cells.cell_of(prefix), len(self._cells))
@@ -155,7 +155,7 @@ class DensitySearch:
         crowded: list[Rows] = []
         for first, last in itertools.pairwise(ends):
             part = slice(first, min(last, first + 2048))
-            hits = close(left[part], np.arange(len(left[part])), right[part], self._cells.near)
+            hits = close(left[part], np.arange(len(left[part])), right[part], limit[order[part]])
             i = np.concatenate([hit[0] for hit in hits] or [NONE])
             crowded.append(order[part][np.bincount(i, minlength=len(left[part])) > 1])
         dense = np.concatenate(crowded)
