@@ -6,6 +6,8 @@ import pytest
 
 from tsds.errors import InputError
 from tsds.records import TextSpec
+from tsds.records.dialogue import turns_of
+from tsds.records.text import parts_of
 
 CHAT = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]
 
@@ -32,10 +34,28 @@ CHAT = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "B
         ({"question": "q", "answer": "a"}, "q\na"),
         ({"question": "q", "answer": 42}, "q\n42"),
         ({"input": "i", "output": "o"}, "i\no"),
+        ({"instruction": "i", "context": "x", "response": "r"}, "i\nx\nr"),
+        ({"instruction": "i", "input": "", "context": "x", "output": "", "response": "r"}, "i\nx\nr"),
+        ({"instruction": "i", "input": "x", "context": "c", "output": "o", "response": "r"}, "i\nx\no"),
+        ({"question": "q", "response": "r", "system_prompt": "s"}, "s\nq\nr"),
+        ({"system": "s", "question": "q", "answer": "a", "response": "r"}, "s\nq\na"),
     ],
 )
 def test_layouts_are_found(record: object, text: str) -> None:
     assert TextSpec().text_of(record) == text
+
+
+def test_each_field_of_a_layout_has_its_speaker() -> None:
+    orca = {"system_prompt": "Be a pirate", "question": "2+2?", "response": "Arr, four"}
+    dolly = {"instruction": "Name it", "context": "A blue sky", "response": "blue"}
+    assert turns_of(TextSpec().text_of(orca)) == (
+        ("system", "Be a pirate"),
+        ("user", "2+2?"),
+        ("assistant", "Arr, four"),
+    )
+    assert turns_of(TextSpec().text_of(dolly)) == (("user", "Name it\nA blue sky"), ("assistant", "blue"))
+    assert parts_of(orca) == list(orca.items()) and parts_of(dolly) == list(dolly.items())
+    assert parts_of({"question": "q", "answer": 42}) == [("question", "q"), ("answer", "42")]
 
 
 def test_a_named_field_may_be_nested_or_a_chat() -> None:

@@ -6,6 +6,7 @@ import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -14,19 +15,22 @@ from tsds.errors import InputError
 from tsds.records.blocks import Record
 from tsds.records.dialogue import ROLES, Dialogue, Turn, turns_of
 
-#: Layouts tried in this order, on each record by itself: the fields that must be there, those joined to them if there.
-LAYOUTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+#: Layouts tried in this order, on each record by itself: the fields that must be there, and those joined to them if
+#: there, of each group one.
+LAYOUTS: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = (
     (("text",), ()),
     (("messages",), ()),  # chats: [{"role": ..., "content": ...}]
     (("conversations",), ()),  # ShareGPT: [{"from": ..., "value": ...}]
-    (("instruction",), ("input", "output")),  # Alpaca
-    (("prompt",), ("completion", "response")),
-    (("question",), ("answer",)),
+    (("instruction",), (("input", "context"), ("output", "response"))),  # Alpaca, Dolly
+    (("prompt",), (("completion",), ("response",))),
+    (("question",), (("system_prompt", "system"), ("answer", "response"))),  # the latter of OpenOrca
     (("input", "output"), ()),
 )
 #: Who speaks in a field that is one side of an exchange.
-_SPEAKERS = dict.fromkeys(("instruction", "input", "prompt", "question"), "user") | dict.fromkeys(
-    ("output", "completion", "response", "answer"), "assistant"
+_SPEAKERS = (
+    dict.fromkeys(("system_prompt", "system"), "system")
+    | dict.fromkeys(("instruction", "input", "context", "prompt", "question"), "user")
+    | dict.fromkeys(("output", "completion", "response", "answer"), "assistant")
 )
 _ABSENT = object()
 _FIELDS_SHOWN = 12
@@ -77,7 +81,7 @@ class TextSpec:
         """The top-level fields that may hold text, so that formats with columns need not build the others."""
         names = self._names
         if not names or self.or_found:
-            names += [name for needed, more in LAYOUTS for name in needed + more]
+            names += [name for needed, more in LAYOUTS for name in chain(needed, *more)]
         return top_level(names)
 
     @property
@@ -140,15 +144,24 @@ def _found(record: dict[str, Any]) -> str:
     text = record.get("text")
     if isinstance(text, str):
         return text
-    for needed, more in LAYOUTS:
-        if all(record.get(name) is not None for name in needed):
-            parts = {name: _rendered(record[name], name) for name in needed}
-            there = [name for name in more if record.get(name) is not None]
-            parts |= {name: _rendered(record[name], name, numbers=True) for name in there}
-            return _exchange(parts)
+    joined = _joined(record)
+    if joined:
+        return _exchange({name: _rendered(record[name], name, numbers) for name, numbers in joined.items()})
     null = next((name for needed, _ in LAYOUTS for name in needed if record.get(name, "") is None), None)
     why = "" if null is None else f"field {null!r} is null; "
     raise InputError(f"no text found; {why}the record has {_fields(record)}", remedy=_REMEDY)
+
+
+def _joined(record: dict[str, Any]) -> dict[str, bool]:
+    """The fields that text is found in, in order, each with whether it may be a number; none if no layout fits."""
+    for needed, more in LAYOUTS:
+        if all(record.get(name) is not None for name in needed):
+            there = ([name for name in group if record.get(name) is not None] for group in more)
+            # Of a group the first that says something: tables have empty cells for what another layout's rows lack.
+            chosen = [max(group, key=lambda name: record[name] != "") for group in there if group]
+            ordered = sorted([*needed, *chosen], key=lambda name: _SPEAKERS.get(name) != "system")
+            return {name: name in chosen for name in ordered}
+    return {}
 
 
 def _exchange(parts: dict[str, str]) -> str:
@@ -178,17 +191,14 @@ def parts_of(record: Record, spec: TextSpec = FOUND) -> list[tuple[str, str]] | 
         return _turns(value, spec.field) if _is_chat(value) else None
     if isinstance(record.get("text"), str):
         return None
-    for needed, more in LAYOUTS:
-        if all(record.get(name) is not None for name in needed):
-            found: list[tuple[str, str]] = []
-            for name in needed + more:
-                value = record.get(name)
-                if _is_chat(value):
-                    found += _turns(value, name)
-                elif value is not None and (text := _rendered(value, name, numbers=name in more)):
-                    found.append((name, text))
-            return found if len(found) > 1 else None
-    return None
+    found: list[tuple[str, str]] = []
+    for name, numbers in _joined(record).items():
+        value = record[name]
+        if _is_chat(value):
+            found += _turns(value, name)
+        elif text := _rendered(value, name, numbers):
+            found.append((name, text))
+    return found if len(found) > 1 else None
 
 
 def _turns(messages: Any, name: str) -> list[tuple[str, str]]:
