@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tsds.errors import InputError
@@ -10,6 +12,8 @@ from tsds.records.dialogue import turns_of
 from tsds.records.text import parts_of
 
 CHAT = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]
+
+CALL = {"name": "look", "arguments": '{"at": "ü"}'}
 
 
 @pytest.mark.parametrize(
@@ -25,6 +29,15 @@ CHAT = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "B
             "a",
         ),
         ({"messages": [{"role": "assistant", "content": None, "tool_calls": []}, *CHAT]}, "Why?\nBecause."),
+        ({"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "function": CALL}]}]}, 'look {"at": "ü"}'),
+        ({"messages": [{"role": "assistant", "content": "", "tool_calls": [CALL, None]}]}, 'look {"at": "ü"}'),
+        (
+            {"messages": [{"content": "So:", "tool_calls": [{"function": {"name": "go"}}, CALL]}]},
+            'So:\ngo\nlook {"at": "ü"}',
+        ),
+        ({"messages": [{"role": "assistant", "content": "Why?", "tool_calls": "[]"}]}, "Why?"),
+        ({"messages": [{"role": "assistant", "tool_calls": json.dumps([{"function": CALL}])}]}, 'look {"at": "ü"}'),
+        ({"messages": [{"role": "assistant", "function_call": CALL | {"arguments": {"at": "ü"}}}]}, 'look {"at": "ü"}'),
         ({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}, "q\na"),
         ({"instruction": "i", "input": "", "output": "o"}, "i\no"),
         ({"instruction": "i", "input": "x", "output": "o"}, "i\nx\no"),

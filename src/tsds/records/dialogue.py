@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import orjson
 
 #: What the data sets call the speakers, as chat templates call them.
 ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "chatgpt": "assistant", "model": "assistant"}
@@ -44,3 +47,30 @@ class Dialogue(str):
 def turns_of(text: str) -> tuple[Turn, ...]:
     """The turns of a dialogue; none for a plain text."""
     return text.turns if isinstance(text, Dialogue) else ()
+
+
+def calls_of(message: dict[str, Any]) -> str:
+    """The calls of tools in a message, as text: a line each, the name and the arguments."""
+    calls = message.get("tool_calls") or message.get("function_call")
+    if isinstance(calls, str):
+        calls = _parsed(calls)
+    return "\n".join(text for call in (calls if isinstance(calls, list) else [calls]) if (text := _call(call)))
+
+
+def _parsed(text: str) -> Any:
+    """What JSON text holds; other text as it is."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _call(call: Any) -> str:
+    if isinstance(call, str):
+        return call
+    if not isinstance(call, dict):
+        return ""
+    function = call["function"] if isinstance(call.get("function"), dict) else call
+    parts = (function[key] for key in ("name", "arguments") if function.get(key) is not None)
+    # Arguments are JSON already (what APIs give) or objects (what chat templates take), which are written the same way.
+    return " ".join(one if isinstance(one, str) else json.dumps(one, ensure_ascii=False, default=str) for one in parts)

@@ -13,7 +13,7 @@ import orjson
 
 from tsds.errors import InputError
 from tsds.records.blocks import Record
-from tsds.records.dialogue import ROLES, Dialogue, Turn, turns_of
+from tsds.records.dialogue import ROLES, Dialogue, Turn, calls_of, turns_of
 
 #: Layouts tried in this order, on each record by itself: the fields that must be there, and those joined to them if
 #: there, of each group one.
@@ -263,13 +263,12 @@ def _content(message: object, name: str) -> str:
     if isinstance(message, str):
         return message
     if isinstance(message, dict):
-        content = next((message[key] for key in ("content", "value", "text") if message.get(key) is not None), None)
-        if content is None:
-            return ""  # a call of a tool, an image: a message without text
+        # An image is a message without text; so is a call of a tool, but for what it calls.
+        content = next((message[key] for key in ("content", "value", "text") if message.get(key) is not None), "")
+        if isinstance(content, Sequence) and not isinstance(content, str):
+            content = "\n".join(text for part in content if (text := _content(part, name)))
         if isinstance(content, str):
-            return content
-        if isinstance(content, Sequence):
-            return "\n".join(text for part in content if (text := _content(part, name)))
+            return "\n".join(part for part in (content, calls_of(message)) if part)
     problem = f"field {name!r} holds a {type(message).__name__} where a message is expected"
     raise InputError(problem, remedy='a chat is a list of {"role": ..., "content": ...}')
 
