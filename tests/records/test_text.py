@@ -28,6 +28,7 @@ CALL = {"name": "look", "arguments": '{"at": "ü"}'}
             {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image", "url": "u"}]}]},
             "a",
         ),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "see"}, None]}]}, "see"),
         ({"messages": [{"role": "assistant", "content": None, "tool_calls": []}, *CHAT]}, "Why?\nBecause."),
         ({"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "function": CALL}]}]}, 'look {"at": "ü"}'),
         ({"messages": [{"role": "assistant", "content": "", "tool_calls": [CALL, None]}]}, 'look {"at": "ü"}'),

@@ -266,7 +266,7 @@ def _content(message: object, name: str) -> str:
         # An image is a message without text; so is a call of a tool, but for what it calls.
         content = next((message[key] for key in ("content", "value", "text") if message.get(key) is not None), "")
         if isinstance(content, Sequence) and not isinstance(content, str):
-            content = "\n".join(text for part in content if (text := _content(part, name)))
+            content = "\n".join(text for part in content if part is not None and (text := _content(part, name)))
         if isinstance(content, str):
             return "\n".join(part for part in (content, calls_of(message)) if part)
     problem = f"field {name!r} holds a {type(message).__name__} where a message is expected"
