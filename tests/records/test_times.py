@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,18 @@ def test_times_that_python_has_not_are_text_and_are_written_as_they_were(suffix:
     if suffix == "parquet":
         lines = pool.write([1, 3], tmp_path / "out", format="jsonl").read_bytes().splitlines()
         assert orjson.loads(lines[0])["us"] == odd["us"]
+
+
+class Moment(datetime):
+    """A time as pandas has it: of a type derived from Python's."""
+
+
+def test_times_of_other_kinds_are_written_as_json(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a"], "at": pa.array([10**18], pa.timestamp("ns"))}), tmp_path / "p.parquet")
+    records = [{"text": "b", "at": Moment(2001, 9, 9, 1, 46, 40)}]
+    for pool in (Pool.open(tmp_path / "p.parquet"), Pool.open(records)):
+        written = pool.write([0], tmp_path / "out", format="jsonl").read_bytes()
+        assert orjson.loads(written)["at"] == "2001-09-09T01:46:40"
 
 
 def test_a_row_that_is_not_utf8_is_named_all_the_same(tmp_path: Path) -> None:

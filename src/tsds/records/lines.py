@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import orjson
 
@@ -150,9 +150,16 @@ def write_jsonl(file: BinaryIO, picked: Picked) -> None:
 def _as_json(block: Block, picks: Sequence[int]) -> Iterator[bytes]:
     for i, record in records_at(block, picks):
         try:
-            yield orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+            yield orjson.dumps(record, _as_text, orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
         except orjson.JSONEncodeError as error:
             raise block.error(i, f"can't be written as JSON: {error}", "choose --format parquet") from error
+
+
+def _as_text(value: Any) -> str:
+    """A time of a kind that JSON's writer does not know, such as pandas' (which pyarrow gives where it is installed)."""
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    raise TypeError(f"a {type(value).__name__} is no JSON")
 
 
 def write_txt(file: BinaryIO, picked: Picked) -> None:
