@@ -50,6 +50,12 @@ def read_all(path: object, **options: Any) -> Pool:
         ("p.jsonl", GOOD + b'{"text": "x", "id": {}}\n', ["line 2: the id in field 'id' is a dict"]),
         ("p.jsonl", GOOD + b'{"text": "x", "id": true}\n', ["line 2: the id in field 'id' is a bool"]),
         ("p.jsonl", GOOD + b'{"text": "x", "id": 1.5}\n', ["line 2: the id in field 'id' is a float"]),
+        ("p.jsonl", b'[{"text": "x"}]\n' + GOOD, ["line 1: the record is a list, not an object", "named .json"]),
+        ("p.jsonl", b"[\n" + GOOD, ["line 1: malformed JSON: an array begins here", "named .json"]),
+        ("p.jsonl", b'[{"text": "x"},\n' + GOOD, ["line 1: malformed JSON: an array begins here", "named .json"]),
+        ("p.json", b"{\n" + GOOD, ["line 1: malformed JSON: an object begins here", "one object a line"]),
+        ("p.jsonl", GOOD + b'{"text": "x", "n": NaN}\n', ["line 2: malformed JSON: NaN is no JSON, column 20", "null"]),
+        ("p.jsonl", GOOD + b'{"text": "x", "n": -Infinity}\n', ["line 2: malformed JSON: Infinity is no JSON"]),
         ("p.txt", b"good\n\xff\xfe\n", ["p.txt, line 2: not UTF-8", "iconv"]),
         ("p.csv", b'text,n\n"two\nlines",1\n\ngood,2,3\n', ["p.csv, line 5: 3 fields where the header has 2", "quote"]),
         ("p.csv", b"text,n\ngood,1\ngood\n", ["p.csv, line 3: 1 fields where the header has 2"]),
@@ -92,7 +98,8 @@ def test_a_bad_record_is_told_or_skipped(name: str, content: bytes, words: list[
         ("p.csv", b"text,n,text\n", ["line 1: the header names 'text' twice"]),
         ("p.csv", b"te\xffxt\n", ["line 1: not UTF-8"]),
         ("p.json", b'[{"text": "a"},\n {"text": ]', ["line 2: malformed JSON", "one array of objects"]),
-        ("p.json", b'{"data": [\n{"text": "a"}]}', ["line 1: malformed JSON"]),
+        ("p.json", b'{"data": [\n{"text": "a"}]}', ["line 1: malformed JSON: an object begins here"]),
+        ("p.json", b'[{"text": "a"},\n {"text": "b", "n": NaN}]', ["line 2: malformed JSON: NaN is no JSON", "null"]),
     ],
 )
 def test_a_damaged_file_is_never_skipped(name: str, content: bytes, words: list[str], tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from tsds.records.blocks import RECORD_REMEDY, Block, Counted, Objects, Parsed, 
 from tsds.records.files import NOT_UTF8_REMEDY, chunks, lines
 
 _ARRAY_BLOCK = 4096
+_ARRAY_REMEDY = "a file that holds one JSON array is named .json"
+_NO_NUMBER = re.compile("NaN|Infinity")
 _DECODER, _BETWEEN = json.JSONDecoder(), re.compile(r"[\s,]*")
 
 
@@ -63,15 +65,28 @@ class JsonLines(TextLines):
             return self._malformed(i, error)
         if isinstance(value, (dict, str)):
             return value
-        return self.error(i, not_a_record(value), RECORD_REMEDY)
+        whole = self.numbers[i] == 1 and isinstance(value, list) and any(isinstance(one, dict) for one in value)
+        return self.error(i, not_a_record(value), _ARRAY_REMEDY if whole else RECORD_REMEDY)
 
     def _malformed(self, i: int, error: orjson.JSONDecodeError) -> InputError:
         try:
             self.lines[i].decode()
         except UnicodeDecodeError:
             return self.error(i, "not UTF-8", NOT_UTF8_REMEDY)
-        problem = f"malformed JSON: {error.msg}, column {error.colno}"
-        return self.error(i, problem, "mend the line, or leave such records out with --on-error skip")
+        line = self.lines[i].strip()
+        if self.numbers[i] == 1 and line[:1] in b"[{" and line[-1:] in b"[{,":
+            if line.startswith(b"["):
+                return self.error(i, "malformed JSON: an array begins here, over several lines", _ARRAY_REMEDY)
+            remedy = "write one object a line, or one array of them in a .json file"
+            return self.error(i, "malformed JSON: an object begins here, over several lines", remedy)
+        return self.error(i, *_fault(error, "mend the line, or leave such records out with --on-error skip"))
+
+
+def _fault(error: orjson.JSONDecodeError, remedy: str) -> tuple[str, str]:
+    """What is wrong with malformed JSON and how to mend it, which for what Python's json writes is known."""
+    if found := _NO_NUMBER.match(error.doc, error.pos):
+        return f"malformed JSON: {found[0]} is no JSON, column {error.colno}", "write null or a number instead"
+    return f"malformed JSON: {error.msg}, column {error.colno}", remedy
 
 
 def _read_lines(path: Path, name: str, kind: type[TextLines]) -> Iterator[Block]:
@@ -110,8 +125,7 @@ def read_json(path: Path, name: str) -> Iterator[Block]:
     try:
         records = orjson.loads(whole)
     except orjson.JSONDecodeError as error:
-        problem = f"malformed JSON: {error.msg}, column {error.colno}"
-        remedy = "a .json file holds one array of objects, or one object a line"
+        problem, remedy = _fault(error, "a .json file holds one array of objects, or one object a line")
         raise InputError(problem, path=name, line=error.lineno, remedy=remedy) from error
     for first in range(0, len(records), _ARRAY_BLOCK):
         yield Objects(name, records[first : first + _ARRAY_BLOCK], range(first, first + _ARRAY_BLOCK))
@@ -156,7 +170,7 @@ def _as_json(block: Block, picks: Sequence[int]) -> Iterator[bytes]:
 
 
 def _as_text(value: Any) -> str:
-    """A time of a kind that JSON's writer does not know, such as pandas' (which pyarrow gives where it is installed)."""
+    """A time of a kind that JSON's writer does not know, such as pandas', which pyarrow gives where it is installed."""
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
     raise TypeError(f"a {type(value).__name__} is no JSON")
