@@ -72,6 +72,17 @@ def test_each_field_of_a_layout_has_its_speaker() -> None:
     assert parts_of({"question": "q", "answer": 42}) == [("question", "q"), ("answer", "42")]
 
 
+def test_a_chat_stored_as_json_text_is_a_chat() -> None:
+    stored = {"messages": json.dumps(CHAT)}
+    for spec in (TextSpec(), TextSpec("messages"), TextSpec(template="{messages}")):
+        assert spec.text_of(stored) == "Why?\nBecause."
+    for spec in (TextSpec(), TextSpec("messages")):
+        assert len(turns_of(spec.text_of(stored))) == 2
+        assert parts_of(stored, spec) == [("user", "Why?"), ("assistant", "Because.")]
+    for text in ("[1] is a note", '["a", "b"]', '[{"n": 1}]', "[]"):
+        assert TextSpec().text_of({"messages": text}) == text
+
+
 def test_a_named_field_may_be_nested_or_a_chat() -> None:
     assert TextSpec("body").text_of({"body": "b", "text": "t"}) == "b"
     assert TextSpec("meta.parts.1").text_of({"meta": {"parts": ["a", "b"]}}) == "b"

@@ -57,6 +57,18 @@ def calls_of(message: dict[str, Any]) -> str:
     return "\n".join(text for call in (calls if isinstance(calls, list) else [calls]) if (text := _call(call)))
 
 
+def unpacked(value: Any) -> Any:
+    """The turns that text holds as JSON; any other value as it is."""
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    turns = _parsed(value)
+    return turns if isinstance(turns, list) and turns and all(map(_is_turn, turns)) else value
+
+
+def _is_turn(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("role") or value.get("from"), str)
+
+
 def _parsed(text: str) -> Any:
     """What JSON text holds; other text as it is."""
     try:

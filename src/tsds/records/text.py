@@ -13,7 +13,7 @@ import orjson
 
 from tsds.errors import InputError
 from tsds.records.blocks import Record
-from tsds.records.dialogue import ROLES, Dialogue, Turn, calls_of, turns_of
+from tsds.records.dialogue import ROLES, Dialogue, Turn, calls_of, turns_of, unpacked
 
 #: Layouts tried in this order, on each record by itself: the fields that must be there, and those joined to them if
 #: there, of each group one.
@@ -32,6 +32,8 @@ _SPEAKERS = (
     | dict.fromkeys(("instruction", "input", "context", "prompt", "question"), "user")
     | dict.fromkeys(("output", "completion", "response", "answer"), "assistant")
 )
+#: Fields that hold a chat, also where it is stored as JSON text.
+_CHATS = ("messages", "conversations")
 _ABSENT = object()
 _FIELDS_SHOWN = 12
 _REMEDY = "choose one with --text-field or several with --template"
@@ -74,7 +76,7 @@ class TextSpec:
         if self.field is None:
             return _found(record)
         value = record.get(self.field)
-        return value if isinstance(value, str) else _named(record, self.field)
+        return value if isinstance(value, str) and self.field not in _CHATS else _named(record, self.field)
 
     @cached_property
     def columns(self) -> frozenset[str]:
@@ -187,13 +189,13 @@ def parts_of(record: Record, spec: TextSpec = FOUND) -> list[tuple[str, str]] | 
     if isinstance(record, str) or spec.template is not None:
         return None
     if spec.field is not None:
-        value = lookup(record, spec.field)
+        value = _chat_in(lookup(record, spec.field), spec.field)
         return _turns(value, spec.field) if _is_chat(value) else None
     if isinstance(record.get("text"), str):
         return None
     found: list[tuple[str, str]] = []
     for name, numbers in _joined(record).items():
-        value = record[name]
+        value = _chat_in(record[name], name)
         if _is_chat(value):
             found += _turns(value, name)
         elif text := _rendered(value, name, numbers):
@@ -225,6 +227,7 @@ def _filled(record: dict[str, Any], name: str) -> str:
         raise missing(record, name, "name another in --template, or leave such records out with --on-error skip")
     if value is None:
         raise InputError(f"field {name!r} of the template is null", remedy="--on-error skip leaves such records out")
+    value = _chat_in(value, name)
     if isinstance(value, str):
         return value
     return _chat(value, name) if _is_chat(value) else orjson.dumps(value, default=str).decode()
@@ -232,6 +235,7 @@ def _filled(record: dict[str, Any], name: str) -> str:
 
 def _rendered(value: object, name: str, numbers: bool = False) -> str:
     """A field's text, if it is text or a list of it (a chat); numbers count only beside text, as answers do."""
+    value = _chat_in(value, name)
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -240,6 +244,10 @@ def _rendered(value: object, name: str, numbers: bool = False) -> str:
         return str(value)
     kind = "null" if value is None else type(value).__name__
     raise InputError(f"field {name!r} holds {kind}, not text", remedy=_REMEDY)
+
+
+def _chat_in(value: object, name: str) -> object:
+    return unpacked(value) if name in _CHATS else value
 
 
 def _is_chat(value: object) -> bool:
