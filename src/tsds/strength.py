@@ -173,7 +173,6 @@ def _weighed(
     Args:
       last: whether the lists won't get longer, so that a strength beyond their end is settled at their end.
     """
-    listed = indices >= 0
     while True:
         weights, unknown = known.look_up(indices)
         path = RegularizationPath(
@@ -191,10 +190,13 @@ def _weighed(
         if not unknown.any():
             return path, s
         before = begins(np.cumsum(weights, axis=1))
-        if not (unknown & (before < (path.longest if s is None else strength.reach * s))).any():
+        if s is None:
+            near = unknown  # where the path ends, and what is beyond, depends on the weight of all
+        elif (unknown & (before < strength.reach * s)).any():
+            # Some headroom, since weights below one make s reach further than it seemed.
+            near = unknown & (before < 1.3 * strength.reach * s + 16)
+        else:
             return known_part(path, unknown), s
-        # Some headroom, since weights below one make s reach further than it seemed.
-        near = unknown & (listed if s is None else before < 1.3 * strength.reach * s + 16)
         rows = numbered(indices[near])[0]
         known.learn(rows, weigh(rows))
 
@@ -220,7 +222,7 @@ def _finish(path: RegularizationPath, strength: Strength, s: float | None) -> So
     d, w, complete = path.distances, path.weights, path.complete
     penalty = strength.penalty
     if penalty is not None and (s is None or math.isinf(penalty)):
-        plan = solve(d, w, penalty=penalty, target_weights=path.mu, complete=True)
+        plan = solve(d, w, penalty=penalty, target_weights=path.mu, pool_weight=path.pool_weight, complete=complete)
         return Solution(plan, path, f"alpha {strength.alpha:g} reaches the end of the path", False)
     if s is None and strength.neighbors is not None:
         raise InputError(

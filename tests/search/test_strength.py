@@ -7,6 +7,7 @@ import pytest
 
 from tests.search.data import clustered
 from tests.truth import brute_force
+from tests.truth.linear_program import objective, optimum
 from tsds.arrays import Array
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
@@ -79,6 +80,20 @@ def test_beyond_half_of_the_weight_every_candidate_gets_mass(alpha: float) -> No
     expected = solve(d, w, penalty=strength.penalty, target_weights=MU, complete=True)
     assert found.plan.regime == expected.regime == "whole"
     assert found.plan.cost == pytest.approx(expected.cost, rel=1e-9)
+
+
+def test_beyond_half_of_the_weight_candidates_not_weighed_before_are_weighed_too() -> None:
+    """The strength is first found on the path, and lies beyond its end once the nearer candidates weigh less."""
+    pool = np.r_[1 + np.arange(90) * 1e-6, 2 + np.arange(109) * 1e-6, 3.0][:, None]
+    weights, d = np.r_[np.full(133, 0.6), np.ones(67)], pool.T.copy()
+    strength = Strength(5, alpha=5 / (5 + 80.0))
+    search = NeighborSearch(Vectors.of(pool), np.zeros((1, 1)), largest_norm=3.0)
+    found = find_plan(search, lambda rows: weights[rows], strength, np.ones(1))
+    gamma = np.zeros((1, 200))
+    np.put_along_axis(gamma, found.path.indices, found.plan.mass, axis=1)
+    best, _ = optimum(d, weights, strength.penalty, np.ones(1))
+    assert found.plan.exact and found.plan.regime == "whole" and (gamma > 0).all()
+    assert objective(gamma, d, weights, strength.penalty, np.ones(1)) == pytest.approx(best, rel=1e-9)
 
 
 def test_auto_is_the_smallest_s_that_can_be_drawn_without_replacement() -> None:
