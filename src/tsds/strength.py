@@ -20,6 +20,7 @@ from tsds.neighbors import NeighborSearch, spared
 from tsds.transport import Plan, RegularizationPath, penalty_from_alpha, solve
 from tsds.transport.path import numbered
 from tsds.transport.penalty import DEFAULT_SCALE
+from tsds.transport.plan import ROUNDING
 from tsds.transport.rows import begins
 from tsds.weights import KnownWeights, Weigh
 
@@ -173,6 +174,7 @@ def _weighed(
     Args:
       last: whether the lists won't get longer, so that a strength beyond their end is settled at their end.
     """
+    farther = False
     while True:
         weights, unknown = known.look_up(indices)
         path = RegularizationPath(
@@ -180,7 +182,7 @@ def _weighed(
             weights,
             indices,
             target_weights=mu,
-            pool_weight=known.proven(indices, weights, unknown),
+            pool_weight=known.supposed(indices, weights, unknown),
             complete=complete,
             scale=strength.scale,
         )
@@ -190,19 +192,33 @@ def _weighed(
         if not unknown.any():
             return path, s
         before = begins(np.cumsum(weights, axis=1))
+        reach = np.inf if s is None else strength.reach * s
         if s is None:
             near = unknown  # where the path ends, and what is beyond, depends on the weight of all
-        elif (unknown & (before < strength.reach * s)).any():
+        elif (unknown & (before < reach)).any():
             # Some headroom, since weights below one make s reach further than it seemed.
-            near = unknown & (before < 1.3 * strength.reach * s + 16)
+            near = unknown & (before < 1.3 * reach + 16)
         else:
-            return known_part(path, unknown), s
+            proven = known.proven(weights, unknown)
+            if proven * (1 + ROUNDING) >= 2 * reach:
+                return known_part(path, unknown, proven), s
+            # Few targets: what they need weighs too little to prove that s is at most W / 2. Where the next ones don't
+            # prove it either, they are near-duplicates that weigh next to nothing: then all that are listed.
+            near = unknown & (before < 2 * reach)
+            near = unknown if farther or not near.any() else near
+            farther = True
         rows = numbered(indices[near])[0]
         known.learn(rows, weigh(rows))
 
 
-def known_part(path: RegularizationPath, unknown: NDArray[np.bool_]) -> RegularizationPath:
-    """The path without what follows a candidate of unknown weight: about that it can't say anything."""
+def known_part(
+    path: RegularizationPath, unknown: NDArray[np.bool_], pool_weight: float | None = None
+) -> RegularizationPath:
+    """The path without what follows a candidate of unknown weight: about that it can't say anything.
+
+    Args:
+      pool_weight: what W is at least, by known weights alone; None: what the longest list that is left proves.
+    """
     blocked = np.maximum.accumulate(unknown, axis=1)
     if not blocked.any():
         return path
@@ -213,7 +229,7 @@ def known_part(path: RegularizationPath, unknown: NDArray[np.bool_]) -> Regulari
         np.where(blocked, 0.0, path.weights[:, :width]),
         np.where(blocked, -1, path.indices[:, :width]),
         target_weights=path.mu,
-        pool_weight=path.pool_weight,
+        pool_weight=pool_weight,
         scale=path.scale,
     )
 

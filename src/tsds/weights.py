@@ -30,12 +30,15 @@ class KnownWeights:
         """Remember the weights of rows that were not known."""
         self._weights[rows] = weights
 
-    def proven(self, indices: NDArray[np.int64], weights: Array, unknown: NDArray[np.bool_]) -> float:
+    def proven(self, weights: Array, unknown: NDArray[np.bool_]) -> float:
         """A lower bound on W, the weight of the whole pool: what the candidates of known weight weigh together.
 
-        Exact where every candidate is known. Where nothing is known yet the guess of one for what is listed is all
-        there is; it is gone as soon as it matters.
+        Exact where every candidate is known.
         """
+        return max(float(self._weights.sum()), float(np.where(unknown, 0.0, weights).sum(axis=1).max()))
+
+    def supposed(self, indices: NDArray[np.int64], weights: Array, unknown: NDArray[np.bool_]) -> float:
+        """A guess of W that takes unknown weights for one: to look up with, and no proof of anything."""
         if unknown[indices >= 0].all():
             listed = np.zeros(len(self._weights), bool)
             listed[indices[indices >= 0]] = True

@@ -12,7 +12,7 @@ from tsds.arrays import Array
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.neighbors import NeighborSearch
-from tsds.strength import Strength, find_plan
+from tsds.strength import Solution, Strength, find_plan
 from tsds.transport import RegularizationPath, solve
 
 POOL, TARGETS = clustered(1500, 16), clustered(25, 16, seed=4)
@@ -115,6 +115,30 @@ def test_more_neighbours_than_half_of_the_weight_are_refused() -> None:
     search = NeighborSearch(Vectors.of(POOL), TARGETS, largest_norm=1.001)
     with pytest.raises(InputError, match="exceed half of the pool's weight"):
         find_plan(search, lambda rows: WEIGHTS[rows], Strength(10, neighbors=1499), MU)
+
+
+def test_candidates_not_weighed_prove_nothing_of_the_weight_of_the_pool() -> None:
+    """A heap of near-duplicates far away, with one target, which needs none of them."""
+    pool = np.r_[1 + np.arange(70) * 0.02, 50 + np.arange(3000) * 1e-3][:, None]
+    weights, asked, one = np.r_[np.ones(70), np.full(3000, 1 / 3000)], [], np.ones(1)
+
+    def weigh(rows: np.ndarray) -> Array:
+        asked.append(len(rows))
+        return weights[rows]
+
+    def found(**strength: float) -> Solution:
+        search = NeighborSearch(Vectors.of(pool), np.zeros((1, 1)), largest_norm=60.0)
+        return find_plan(search, weigh, Strength(5, scale=5.0, **strength), one)  # type: ignore[arg-type]
+
+    with pytest.raises(InputError, match=r"exceed half of the pool's weight, 35\.5"):
+        found(neighbors=40)
+    assert len(asked) < 15 and sum(asked) == 3070  # not a few of the heap at a time
+    asked.clear()
+    assert found(neighbors=30).plan.exact and sum(asked) < 100
+    beyond = found(alpha=5 / (5 + np.arange(1, 40).sum() * 0.02 + 0.01))  # would be s = 40 without the heap
+    full = solve(pool.T, weights[None], penalty=beyond.plan.penalty, complete=True)
+    assert beyond.plan.exact and beyond.plan.regime == full.regime == "half"
+    np.testing.assert_allclose(beyond.plan.mass, full.mass, atol=1e-12)
 
 
 def test_the_path_reaches_as_far_as_asked() -> None:
