@@ -88,6 +88,11 @@ def test_the_rule_takes_the_default_unless_another_is_clearly_better() -> None:
     assert [t.chosen for t in choose_trial(settings, noisy, 3.0)] == [False, True, False]  # type: ignore[arg-type]
     clear = noisy + np.array([0.0, 0.5, 0.0])
     assert [t.chosen for t in choose_trial(settings, clear, 3.0)] == [True, False, False]  # type: ignore[arg-type]
+    no_room = noisy + np.array([[0.0, np.inf, 0.0], *[[0.0] * 3] * 3])
+    trials = choose_trial(settings, no_room, 3.0)  # type: ignore[arg-type]
+    assert [t.chosen for t in trials] == [True, False, False] and trials[1].cost == trials[1].error == np.inf
+    nowhere = choose_trial(settings, no_room[:, [1, 1, 1]], 3.0)  # type: ignore[arg-type]
+    assert [t.chosen for t in nowhere] == [False, True, False]
 
 
 def test_repeats_are_taken_while_each_is_clearly_better() -> None:

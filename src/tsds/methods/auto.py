@@ -188,14 +188,18 @@ def choose_trial(settings: list[tuple[float, Sampling]], costs: Array, default: 
 
     Args:
       settings: s and sampling of each.
-      costs: [folds, settings].
+      costs: [folds, settings]; infinite where the pool had no room, and then the setting is none to take.
       default: the s that wins among equals; the first sampling named wins among those.
     """
     mean = costs.mean(axis=0)
-    best = int(mean.argmin())
-    difference = np.where(np.isfinite(costs), costs - costs[:, [best]], np.finfo(float).max / 1e9)
-    error = difference.std(axis=0, ddof=1) / np.sqrt(len(costs))
-    equals = np.flatnonzero(difference.mean(axis=0) <= error)
+    error = np.full(len(settings), np.inf)
+    there = np.flatnonzero(np.isfinite(mean))
+    if len(there):
+        difference = costs[:, there] - costs[:, [int(mean.argmin())]]
+        error[there] = difference.std(axis=0, ddof=1) / np.sqrt(len(costs))
+        equals = there[difference.mean(axis=0) <= error[there]]
+    else:  # none had room in every fold: nothing tells them apart
+        equals = np.arange(len(settings))
     away = [abs(np.log(settings[t][0] / default)) for t in equals]
     taken = int(equals[int(np.argmin(np.round(away, 9)))])
     return [Trial(s, sampling, float(mean[t]), float(error[t]), t == taken) for t, (s, sampling) in enumerate(settings)]
