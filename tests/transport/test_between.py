@@ -63,6 +63,16 @@ def test_what_lies_far_away_takes_nothing_from_the_rest(far: float) -> None:
             assert found - rest == pytest.approx(truth - rest, rel=1e-9, abs=1e-12 * far)
 
 
+def test_where_most_distances_are_zero_a_far_pair_takes_nothing_from_the_rest() -> None:
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        d = rng.random((5, 5)) * (rng.random((5, 5)) < 0.4)
+        d[0, 1] = 1e9
+        rows, columns = linear_sum_assignment(d)
+        assert transport_cost_between(d) == pytest.approx(d[rows, columns].mean(), rel=1e-6, abs=1e-6)
+    assert transport_cost_between(np.zeros((2, 3))) == 0
+
+
 def test_what_is_no_matrix_of_distances_is_refused() -> None:
     for bad in (np.full((3, 3), np.nan), np.array([[1.0, np.inf]]), np.zeros((0, 3)), np.zeros((3, 0)), np.zeros(3)):
         with pytest.raises(ValueError, match="must be finite"):

@@ -13,8 +13,8 @@ from tsds.arrays import Array
 from tsds.transport.network import cheapest_flow
 from tsds.transport.rows import target_masses
 
-#: Costs above so many times the median are lowered to it, as the largest tells how finely all are rounded; and by how
-#: much the bound rises if the plan needs them.
+#: Costs above so many times the median of those above zero are lowered to it, as the largest tells how finely all are
+#: rounded; and by how much the bound rises if the plan needs them.
 _TYPICAL, _RAISED = 32, 4
 
 
@@ -24,8 +24,8 @@ def transport_cost_between(
     """The cost of moving the targets' mass to the selection.
 
     It is that of a plan which is optimal for the distances less their row's and their column's least, rounded to a
-    2^24th of the largest of those that the plan needs, or of 32 times their median: to some seven digits, and far
-    records or targets take nothing from it.
+    2^24th of the largest of those that the plan needs, or of 32 times the median of those above zero: to some seven
+    digits, and far records or targets take nothing from it.
 
     Args:
       distances: [m, b], from each target to each chosen record; finite.
@@ -50,7 +50,8 @@ def transport_cost_between(
     # All mass leaves each row and fills each column, so that what is common to one changes no plan.
     less = distances - distances.min(axis=1, keepdims=True)
     less = (less - less.min(axis=0)).ravel()
-    most, highest = float(less.max()), _TYPICAL * float(np.median(less))
+    most = float(less.max())
+    highest = _TYPICAL * float(np.median(less[less > 0])) if most > 0 else 0.0
     while True:
         bound = highest if 0 < highest < most else most
         flow = cheapest_flow(target, record, np.minimum(less, bound), mu, share)
