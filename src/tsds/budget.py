@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from tsds.errors import BudgetError
@@ -42,18 +43,18 @@ class Size:
         )
         if match is None or isinstance(size, bool):
             raise BudgetError(f"the size {asked!r} can't be read", remedy=_REMEDY)
-        number, unit = float(match[1]), match[2].lower()
+        number, unit = Decimal(match[1]), match[2].lower()  # as a float, 1.005 thousand is no whole number
         if number <= 0:
             raise BudgetError(f"the size is {asked}: nothing would be selected", remedy=_REMEDY)
         if unit == "%":
             if number > 100:
                 raise BudgetError(f"the size {asked} is more than the whole pool", remedy="100% at most")
-            return cls(asked, "percent", number)
+            return cls(asked, "percent", float(number))
         tokens = unit.endswith(("token", "tokens"))
         amount = number * _UNITS[unit[:1] if unit[:1] in ("k", "m", "b") else ""]
         if amount != int(amount):
             raise BudgetError(f"the size {asked!r} is not a whole number", remedy=_REMEDY)
-        return cls(asked, "tokens" if tokens else "examples", amount)
+        return cls(asked, "tokens" if tokens else "examples", float(amount))
 
     def examples(self, used: int) -> int:
         """The number of examples, for a pool of `used` records; sizes in tokens have none.
