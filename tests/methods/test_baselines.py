@@ -15,8 +15,9 @@ from tests.command.run import texts
 from tests.search.data import clustered
 from tests.truth import brute_force
 from tsds.embeddings.encoders.ngrams import blocks, count_ngrams
+from tsds.errors import InputError
 from tsds.methods import METHODS
-from tsds.methods.baselines import dsir
+from tsds.methods.baselines import dsir, nearest
 from tsds.methods.baselines.dsir import log_importance, totals
 from tsds.settings import STRENGTHS
 
@@ -43,6 +44,13 @@ def test_nearest_and_topk_are_brute_force() -> None:
     assert chosen("nearest") == np.sort(np.argsort(D.min(axis=0), kind="stable")[:60]).tolist()
     mean = (POOL.astype(np.float64) @ TARGETS.T.astype(np.float64)).mean(axis=1)
     assert chosen("topk") == np.sort(np.argsort(-mean, kind="stable")[:60]).tolist()
+
+
+def test_lists_of_the_nearest_that_would_fill_the_memory_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, targets = np.pad(POOL, ((0, 0), (0, 1))), np.eye(25, dtype=np.float32)[-1:]  # equally far from all
+    monkeypatch.setattr(nearest, "LARGEST_LISTS", 500)
+    with pytest.raises(InputError, match="the nearest 60 would need lists of 960 neighbours for each of 1 targets"):
+        tsds.select(pool, targets, size=60, method="nearest")
 
 
 def test_round_robin_is_turns() -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from tsds.errors import InputError
 from tsds.methods.baselines.chosen import answer_of, best
 from tsds.methods.problem import Answer, Problem
+from tsds.strength import LARGEST_LISTS
 
 
 def select(problem: Problem) -> Answer:
-    """Lists grow until the union's nearest `size` can't be beaten by what is not listed."""
+    """Lists grow until the union's nearest `size` can't be beaten by what is not listed.
+
+    Raises:
+      InputError: if lists are needed that would fill the memory.
+    """
     n, m = len(problem.pool), len(problem.mu)
     k = min(n, max(16, 4 * problem.size // m))
     with problem.stages.stage("search", n):
@@ -25,3 +31,8 @@ def select(problem: Problem) -> Answer:
             if k == n or (len(chosen) == problem.size and near[chosen].max() <= beyond):
                 return answer_of(problem, rows[chosen], "the nearest to any target")
             k = min(n, 2 * k)
+            if m * k > LARGEST_LISTS:
+                raise InputError(
+                    f"the nearest {problem.size:,} would need lists of {k:,} neighbours for each of {m:,} targets",
+                    remedy="a smaller size, or no targets that are equally far from most of the pool",
+                )
