@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -122,6 +123,8 @@ class NeighborSearch:
         self._squares: NDArray[np.float32] = np.empty((len(targets), 0), np.float32)
         self._indices: NDArray[np.int64] = np.empty((len(targets), 0), np.int64)
         self._last: tuple[int, tuple[NDArray[np.int64], Array]] | None = None  # the lists fetched last
+        self._whole: tuple[NeighborSearch, NDArray[np.int64]] | None = None  # what this is a part of, and which
+        self._growing = threading.RLock()  # parts ask from several threads
 
     @property
     def line(self) -> str:
@@ -134,12 +137,17 @@ class NeighborSearch:
         return int(self._indices.shape[1])
 
     def only(self, which: NDArray[np.int64]) -> NeighborSearch:
-        """The search of some of the targets, by position; what was found for them already is not searched again."""
+        """The search of some of the targets, by position; what was found for them already is not searched again.
+
+        Where they are half of all targets at least, longer lists are searched for all, once for every such part.
+        """
         part = copy.copy(self)
+        part._whole, part._growing = (self, which), threading.RLock()
         part.targets, part._norms = self.targets[which], self._norms[which]
-        if self._last is not None:
-            part._last = self._last[0], (self._last[1][0][which], self._last[1][1][which])
-        part._squares, part._indices = self._squares[which], self._indices[which]
+        with self._growing:
+            if self._last is not None:
+                part._last = self._last[0], (self._last[1][0][which], self._last[1][1][which])
+            part._squares, part._indices = self._squares[which], self._indices[which]
         return part
 
     def fetch(self, k: int) -> tuple[NDArray[np.int64], Array]:
@@ -191,6 +199,13 @@ class NeighborSearch:
         return last - 2 * (rounding_bound(self.pool.dim, norms) + self._lost)  # twice, to be safe
 
     def _search_roomily(self, k: int) -> None:
+        if self._whole is not None and len(self._whole[0].targets) <= 2 * len(self.targets):
+            whole, which = self._whole
+            with whole._growing:
+                if k > whole.fetched:
+                    whole._search_roomily(k)
+                self._squares, self._indices = whole._squares[which], whole._indices[which]
+            return
         room = with_spare(self._room) if self._room else 0
         self._search(min(len(self.pool), max(k, 2 * self.fetched, roomy(len(self.targets)), room)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ import tsds
 from tests.command.run import texts
 from tests.search.data import clustered
 from tests.truth import brute_force
+from tsds import neighbors
 from tsds.demo import pool_path, target_path
+from tsds.embeddings.vectors import Vectors
 from tsds.methods import Trial
 from tsds.methods.auto import choose_repeats, choose_trial
+from tsds.neighbors import NeighborSearch
 from tsds.records import Pool
 from tsds.transport.between import transport_cost_between
 
@@ -80,6 +84,33 @@ def test_auto_says_what_it_tried() -> None:
     assert {trial.sampling for trial in asked.answer.trials} == {"systematic"}
     few = tsds.select(POOL, TARGETS[:5], size=80)
     assert not few.answer.trials and "too few" in few.answer.why
+
+
+def test_auto_makes_one_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a few targets need long lists; those that lie close together make them grow, for all folds at once."""
+    made: list[int] = []
+    searched = NeighborSearch._search
+
+    def counted(search: NeighborSearch, k: int) -> None:
+        made.append(len(search.targets))
+        searched(search, k)
+
+    monkeypatch.setattr(NeighborSearch, "_search", counted)
+    pool = clustered(2000, 16)
+    for targets, size in ((TARGETS[:12, :16], 40), (TARGETS[:10, :16], 1000)):
+        tsds.select(pool, targets, size=size, method="auto", bandwidth=0.1)
+        assert made == [len(targets)]
+        made.clear()
+    monkeypatch.setattr(neighbors, "_ROOMY", 16)
+    search = NeighborSearch(Vectors.of(pool), TARGETS[:40, :16], largest_norm=10.0)
+    parts = [search.only(np.flatnonzero(np.arange(40) % 5 != fold)) for fold in range(5)]
+    with ThreadPoolExecutor(5) as threads:
+        lists = list(threads.map(lambda part: part.fetch(300)[0], parts))
+    assert made == [40] and search.passes == 1
+    for fold, found in enumerate(lists):
+        np.testing.assert_array_equal(found, search.fetch(300)[0][np.arange(40) % 5 != fold])
+    search.only(np.arange(3)).fetch(700)  # few of many: not worth a search for all
+    assert made == [40, 3]
 
 
 def test_the_rule_takes_the_default_unless_another_is_clearly_better() -> None:

@@ -2,8 +2,8 @@
 
 The targets are split into folds. For each setting a selection of the size asked for is made from the others, and the
 transport cost from those held out to that selection is measured (transport/between.py). Of the settings within one
-standard error of the best, the nearest to the default is taken. One search serves all of it, and what is weighed is
-weighed once.
+standard error of the best, the nearest to the default is taken. One search serves all of it (lists that prove too
+short grow for all folds at once), and what is weighed is weighed once.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.arrays import Array, Rows
-from tsds.balancing import find_balanced
+from tsds.balancing import LARGEST, find_balanced
 from tsds.distances import from_squares, product_squares, unit_rows
 from tsds.methods.balanced import balanced_answer, default_neighbors, solve
 from tsds.methods.kde import KernelWeights
 from tsds.methods.kept import trial_columns, trials_of
 from tsds.methods.problem import Answer, Problem, Trial
 from tsds.near_duplicates import stand_ins
-from tsds.neighbors import NeighborSearch
+from tsds.neighbors import NeighborSearch, with_spare
 from tsds.parallel import map_ordered
 from tsds.sampling import Sampling
 from tsds.shares import Edges, Massed, choose
@@ -45,7 +45,9 @@ LEAST_TARGETS, MOST_TARGETS, MOST_CHOSEN = 10, 300, 1000
 
 def room(size: int, targets: int) -> int:
     """How many candidates a target are listed for all that is tried."""
-    return int(2 * default_neighbors(size, targets) * max(FACTORS)) + 64
+    seen = targets - -(-targets // FOLDS) if targets >= LEAST_TARGETS else targets
+    shared = min(4 * size // seen, LARGEST // targets)  # what find_balanced lists for the targets of four folds
+    return max(int(2 * default_neighbors(size, targets) * max(FACTORS)), shared) + 64
 
 
 def select(problem: Problem) -> Answer:
@@ -104,11 +106,13 @@ def try_settings(problem: Problem, weights: KernelWeights, repeating: bool) -> l
     m = len(problem.mu)
     wanted = np.flatnonzero(problem.mu > 0)
     used = wanted[np.sort(rng.choice(len(wanted), min(len(wanted), MOST_TARGETS), replace=False))]
+    listable = room(problem.size, m)
+    problem.search.rough(with_spare(listable))  # once, for all folds and the plan after them
     search, mu = problem.search.only(used), problem.mu[used]
     fold = _folds(search.targets, rng)
     samplings = SAMPLINGS if problem.sampling is None else (problem.sampling,)
     default = default_neighbors(problem.size, len(problem.mu))
-    listed = search.fetch(room(problem.size, m))[0]  # once, for all folds
+    listed = search.fetch(listable)[0]
     near = listed[:, : int(2 * default) + 64]
     rows = np.unique(near[near >= 0])
     weights(rows)  # a run that goes on must know them too, whether it tries anything or not
