@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,10 @@ def runs(ordered: NDArray[np.int64]) -> Iterator[tuple[int, slice]]:
     starts = np.concatenate([[0], edges]) if len(ordered) else edges
     for start, stop in zip(starts.tolist(), [*edges.tolist(), len(ordered)], strict=False):
         yield int(ordered[start]), slice(start, stop)
+
+
+def equals(rows: Block) -> NDArray[np.int64]:
+    """The group of equal rows that each is in, numbered in the order in which they come, [n]."""
+    groups: dict[bytes, int] = {}
+    hashes = (blake2b((row + 0.0).tobytes(), digest_size=16).digest() for row in rows)  # -0.0 is 0.0 then
+    return np.array([groups.setdefault(one, len(groups)) for one in hashes], np.int64)

@@ -66,6 +66,14 @@ def test_held_out_targets_are_not_seen() -> None:
     assert max(found.cells, key=lambda cell: cell.values["cost"]).rows.max() < len(POOL)
 
 
+def test_equal_targets_are_held_out_together() -> None:
+    found = compare(POOL, TARGETS[:8].repeat(3, axis=0), Settings(size=20, bandwidth=0), ["nearest"], folds=4)
+    once = compare(POOL, TARGETS[:8], Settings(size=20, bandwidth=0), ["nearest"], folds=4)
+    assert found.values("nearest", "cost") == pytest.approx(once.values("nearest", "cost"))
+    with pytest.raises(InputError, match="8 distinct targets can't be split into 9 folds"):
+        compare(POOL, TARGETS[:8].repeat(3, axis=0), Settings(size=20, bandwidth=0), ["nearest"], folds=9)
+
+
 def test_near_duplicate_share() -> None:
     x = np.array([[0.0, 0], [0.01, 0], [1, 0], [2, 0]], np.float32)
     rows, ones = np.arange(4), np.ones(4, np.int64)

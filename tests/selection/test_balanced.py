@@ -82,7 +82,10 @@ def test_auto_says_what_it_tried() -> None:
     assert found.answer.neighbors == taken.neighbors and found.drawn.sampling == taken.sampling
     asked = tsds.select(POOL, TARGETS, size=80, sampling="systematic")
     assert {trial.sampling for trial in asked.answer.trials} == {"systematic"}
-    few = tsds.select(POOL, TARGETS[:5], size=80)
+    twice = tsds.select(POOL, TARGETS.repeat(2, axis=0), size=80)  # none is held out that was seen
+    assert [t.chosen for t in twice.answer.trials] == [t.chosen for t in trials]
+    np.testing.assert_allclose([t.cost for t in twice.answer.trials], [t.cost for t in trials], rtol=1e-3)
+    few = tsds.select(POOL, TARGETS[:5].repeat(3, axis=0), size=80)
     assert not few.answer.trials and "too few" in few.answer.why
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsds.arrays import equals
 from tsds.bandwidth import Bandwidth
 from tsds.compare.measures import measure, overlap
 from tsds.engines import Engine
@@ -143,10 +144,18 @@ class Bench:
         self._shared: dict[str, Any] = {}
 
     def folds(self, draw: int, folds: int) -> NDArray[np.int64]:
-        """The fold of each target, in this draw: [m]."""
-        m = len(self.inputs.targets.mu)
+        """The fold of each target, in this draw, equal ones together: [m].
+
+        Raises:
+          InputError: on fewer distinct targets than folds.
+        """
+        group = equals(self.search.targets)
+        count = int(group.max()) + 1
+        if count < folds:
+            said = f"{count} distinct targets can't be split into {folds} folds"
+            raise InputError(said, remedy="fewer --folds or more targets")
         rng = np.random.default_rng([self.settings.seed, 5, draw])
-        return np.asarray(rng.permutation(np.arange(m) % folds))
+        return np.asarray(rng.permutation(np.arange(count) % folds)[group])
 
     def cell(self, contender: Contender, draw: int, fold: int, of: NDArray[np.int64]) -> Cell:
         """Select for the targets of the other folds, measure on those of this one.

@@ -1,8 +1,8 @@
 """auto: a balanced plan whose strength and sampling are chosen by what holds for targets that it has not seen.
 
-The targets are split into folds. For each setting a selection of the size asked for is made from the others, and the
-transport cost from those held out to that selection is measured (transport/between.py). Of the settings within one
-standard error of the best, the nearest to the default is taken. One search serves all of it (lists that prove too
+The distinct targets are split into folds. For each setting a selection of the size asked for is made from the others,
+and the transport cost from those held out to that selection is measured (transport/between.py). Of the settings within
+one standard error of the best, the nearest to the default is taken. One search serves all of it (lists that prove too
 short grow for all folds at once), and what is weighed is weighed once.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.arrays import Array, Rows
+from tsds.arrays import Array, Rows, equals
 from tsds.balancing import LARGEST, find_balanced
 from tsds.distances import from_squares, product_squares, unit_rows
 from tsds.methods.balanced import balanced_answer, default_neighbors, solve
@@ -68,7 +68,7 @@ def _select(problem: Problem, *, repeating: bool) -> Answer:
     weights = KernelWeights.of(problem)
     s, sampling, capacity = default_neighbors(problem.size, len(problem.mu)), None, None
     trials: list[Trial] = []
-    wanted = int((problem.mu > 0).sum())
+    wanted = len(_distinct(problem)[0])
     why = f"a twentieth of the size: {wanted} targets are too few to hold some out"
     if wanted >= LEAST_TARGETS:
         with problem.stages.stage("try settings on held-out targets", len(problem.pool)):
@@ -104,11 +104,12 @@ def try_settings(problem: Problem, weights: KernelWeights, repeating: bool) -> l
     """
     rng = np.random.default_rng([problem.seed, 2])
     m = len(problem.mu)
-    wanted = np.flatnonzero(problem.mu > 0)
-    used = wanted[np.sort(rng.choice(len(wanted), min(len(wanted), MOST_TARGETS), replace=False))]
+    wanted, masses = _distinct(problem)
+    some = np.sort(rng.choice(len(wanted), min(len(wanted), MOST_TARGETS), replace=False))
+    used, mu = wanted[some], masses[some]
     listable = room(problem.size, m)
     problem.search.rough(with_spare(listable))  # once, for all folds and the plan after them
-    search, mu = problem.search.only(used), problem.mu[used]
+    search = problem.search.only(used)
     fold = _folds(search.targets, rng)
     samplings = SAMPLINGS if problem.sampling is None else (problem.sampling,)
     default = default_neighbors(problem.size, len(problem.mu))
@@ -175,6 +176,14 @@ def choose_repeats(trials: list[Trial], costs: Array, repeated: Callable[[int], 
             break
         costs = found
     return trials
+
+
+def _distinct(problem: Problem) -> tuple[Rows, Array]:
+    """Targets with mass, of equal ones the first with the mass of all: else some held out would have been seen."""
+    wanted = np.flatnonzero(problem.mu > 0)
+    group = equals(problem.search.targets[wanted])
+    first = np.unique(group, return_index=True)[1]
+    return wanted[first], np.bincount(group, weights=problem.mu[wanted])
 
 
 def _folds(targets: Array, rng: np.random.Generator) -> NDArray[np.int64]:
