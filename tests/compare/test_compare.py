@@ -66,6 +66,14 @@ def test_held_out_targets_are_not_seen() -> None:
     assert max(found.cells, key=lambda cell: cell.values["cost"]).rows.max() < len(POOL)
 
 
+def test_every_fold_of_every_draw_and_seed_draws_anew() -> None:
+    found = [
+        compare(POOL, TARGETS[:8], Settings(size=20, bandwidth=0, seed=seed), ["random"], folds=2, draws=2).cells
+        for seed in (0, 1)
+    ]
+    assert len({tuple(cell.rows.tolist()) for cells in found for cell in cells}) == 8
+
+
 def test_equal_targets_are_held_out_together() -> None:
     found = compare(POOL, TARGETS[:8].repeat(3, axis=0), Settings(size=20, bandwidth=0), ["nearest"], folds=4)
     once = compare(POOL, TARGETS[:8], Settings(size=20, bandwidth=0), ["nearest"], folds=4)

@@ -163,7 +163,8 @@ class Bench:
         Args:
           of: [m], the fold of each target.
         """
-        settings = replace(contender.settings, seed=self.settings.seed + draw)
+        drawing = np.random.SeedSequence([self.settings.seed, draw, fold]).generate_state(1)[0]
+        settings = replace(contender.settings, seed=int(drawing))
         seen, held = np.flatnonzero(of != fold), np.flatnonzero(of == fold)
         made = self.select(settings, self.search.only(seen), seen)
         rows, counts, answer = made.rows, made.counts, made.answer

@@ -22,6 +22,8 @@ from tsds.settings import Settings
 from tsds.stages import Listener
 
 RESULT, TABLE, CELLS = "compare.json", "compare.parquet", "cells.jsonl"
+#: Raised when the same settings make other cells, so that those of before are not gone on with.
+_MAKING = 2
 _MOVE = "choose another --out, or move it"
 
 
@@ -141,7 +143,8 @@ def _asked(line: bytes) -> str | None:
 
 def _fingerprint(begun: dict[str, Any], folds: int) -> str:
     """Of all that changes a cell: names, sizes and times of every file that is read, settings, folds, version."""
-    return hashlib.sha256(orjson.dumps({"tsds": tsds.__version__, "folds": folds, **begun})).hexdigest()
+    asked = {"tsds": tsds.__version__, "making": _MAKING, "folds": folds, **begun}
+    return hashlib.sha256(orjson.dumps(asked)).hexdigest()
 
 
 def _write_table(found: Comparison, path: Path) -> None:
