@@ -12,6 +12,7 @@ from tests.shared import needs_shared
 from tests.truth import brute_force
 from tsds.density import WANTED_RECALL, DensitySearch, kernel_density, meeting
 from tsds.density import search as density
+from tsds.density.cells import Cells
 from tsds.embeddings.vectors import Vectors
 
 
@@ -48,6 +49,15 @@ def test_one_long_row_does_not_make_all_pairs_be_measured(scale: float, monkeypa
     np.testing.assert_allclose(found.rho, brute_force.density(pool, rows, 0.2, "l2"), rtol=1e-9)
     assert sum(measured) < 0.01 * len(rows) * len(pool)
     assert found.work < 0.2
+
+
+def test_components_are_those_of_the_whole_pool() -> None:
+    """Of one source after the other, the second the larger one, not of the rows that come first."""
+    rng = np.random.default_rng(0)
+    pool = np.zeros((6000, 128), np.float32)
+    pool[:2400, :64], pool[2400:, 64:] = rng.standard_normal((2400, 64)), 2 * rng.standard_normal((3600, 64))
+    cells = Cells.fit(Vectors.of(pool), 1.0, "l2", float(np.linalg.norm(pool, axis=1).max()), 0)
+    assert np.square(cells.basis[64:]).sum() > 0.9 * np.square(cells.basis).sum()
 
 
 def test_exact_copies_count_with_their_multiplicity() -> None:

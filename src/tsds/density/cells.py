@@ -66,7 +66,9 @@ class Cells:
         rows = np.sort(rng.choice(len(pool), min(len(pool), _SAMPLE), replace=False))
         sample = unit_rows(pool.take(rows), metric).astype(np.float32)
         mean = sample.mean(axis=0)
-        basis = leading_components(sample[: max(2048, 2 * PREFIX)] - mean, PREFIX)
+        count = min(len(sample), max(2048, 2 * PREFIX))
+        spread = sample[np.arange(count) * len(sample) // count]  # a pool is often one source after the other
+        basis = leading_components(spread - mean, PREFIX)
         shift = mean @ basis
         prefix = np.asarray(sample @ basis - shift, dtype=np.float32)
         cells = int(np.clip(len(pool) // 256, 1, CELLS))
