@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import tsds
 from tests.command.run import texts
 from tests.search.data import clustered
 from tests.truth import brute_force
+from tsds.arrays import Array
 from tsds.embeddings.encoders.ngrams import blocks, count_ngrams
 from tsds.errors import InputError
 from tsds.methods import METHODS
@@ -42,8 +44,16 @@ def test_every_method_gives_the_size_asked_for_and_the_same_again(method: str) -
 
 def test_nearest_and_topk_are_brute_force() -> None:
     assert chosen("nearest") == np.sort(np.argsort(D.min(axis=0), kind="stable")[:60]).tolist()
-    mean = (POOL.astype(np.float64) @ TARGETS.T.astype(np.float64)).mean(axis=1)
-    assert chosen("topk") == np.sort(np.argsort(-mean, kind="stable")[:60]).tolist()
+    assert chosen("topk") == np.sort(np.argsort(np.square(D).mean(axis=0), kind="stable")[:60]).tolist()
+    mean = _unit(POOL) @ _unit(TARGETS).mean(axis=0)
+    similar = np.sort(np.argsort(-mean, kind="stable")[:60]).tolist()
+    assert chosen("topk") == chosen("topk", metric="cosine") == similar  # the vectors are of unit norm
+    moved = tsds.select(POOL + np.float32(30), TARGETS + np.float32(30), size=60, method="topk")
+    assert len(np.intersect1d(moved.indices, chosen("topk"))) >= 59  # but for the rounding of what is moved
+
+
+def _unit(x: NDArray[np.float32]) -> Array:
+    return np.asarray(x / np.linalg.norm(x.astype(np.float64), axis=1, keepdims=True))
 
 
 def test_lists_of_the_nearest_that_would_fill_the_memory_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
