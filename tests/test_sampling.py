@@ -63,17 +63,17 @@ def test_token_budgets_are_kept_and_used(p, data):
     assert (pi * tokens).sum() == pytest.approx(budget, rel=1e-9)
     repeated = np.array(data.draw(st.lists(st.integers(0, 4), min_size=len(p), max_size=len(p))))
     for drawn in (systematic(pi, np.random.default_rng(0)), repeated):
-        counts = within_tokens(drawn, p, tokens, budget)
+        counts = within_tokens(drawn, np.argsort(-p), tokens, budget)
         used = (tokens * counts).sum()
         assert used <= budget and (counts <= np.maximum(drawn, 1)).all()
         assert (tokens[counts < np.maximum(drawn, 1)] > budget - used).all()  # nothing more would have fitted
 
 
 def test_of_the_last_candidate_that_fits_as_many_are_taken_as_fit():
-    p, tokens = np.array([0.5, 0.3, 0.2]), np.array([10, 20, 3])
-    assert within_tokens(np.array([2, 3, 2]), p, tokens, 67).tolist() == [2, 2, 2]
-    assert within_tokens(np.array([2, 3, 0]), p, tokens, 67).tolist() == [2, 2, 1]
-    assert within_tokens(np.array([1, 1, 0]), p, tokens, 30).tolist() == [1, 1, 0]
+    order, tokens = np.arange(3), np.array([10, 20, 3])
+    assert within_tokens(np.array([2, 3, 2]), order, tokens, 67).tolist() == [2, 2, 2]
+    assert within_tokens(np.array([2, 3, 0]), order, tokens, 67).tolist() == [2, 2, 1]
+    assert within_tokens(np.array([1, 1, 0]), order, tokens, 30).tolist() == [1, 1, 0]
 
 
 def test_everything_is_included_where_the_size_exceeds_it():

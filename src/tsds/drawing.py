@@ -67,7 +67,11 @@ def draw(
         elif sampling == "multinomial":
             pi = size * p
     if in_tokens:
-        counts = within_tokens(counts, p, tokens, int(budget.amount))
+        # Masses equal up to the solver's rounding are told apart by distance, never by the place in the file.
+        worth = (
+            np.lexsort((answer.distance, -np.round(p * size, 9))) if answer.turn is None else np.argsort(answer.turn)
+        )
+        counts = within_tokens(counts, worth, tokens, int(budget.amount))
         every = int((tokens * np.maximum(counts, 1)).sum())  # if those that were left out came in as well
         return Drawn(counts, pi, every < budget.amount, sampling)
     return Drawn(counts, pi, bool(counts.sum() < size), sampling)

@@ -83,22 +83,22 @@ def multinomial(p: Array, size: int, rng: np.random.Generator) -> Counts:
     return np.asarray(rng.multinomial(size, q / q.sum()), dtype=np.int64)
 
 
-def within_tokens(counts: Counts, p: Array, tokens: NDArray[np.int64], budget: int) -> Counts:
-    """Mend a drawing so that its tokens come as near to the budget as possible from below.
+def within_tokens(counts: Counts, order: NDArray[np.int64], tokens: NDArray[np.int64], budget: int) -> Counts:
+    """Mend a drawing so that its tokens keep to the budget, and no candidate that is left out would still fit.
 
-    The least probable of the drawn go until the rest fits, of the last of them as many times as need be; then the most
-    probable of the others that still fit come in, once or as often as they were drawn.
+    Those drawn stay in this order as far as the budget goes, the first that exceeds it as many times as fit. Then the
+    others come in, in the same order, where they still fit, once or as often as they were drawn. That is greedy: other
+    candidates might come nearer to the budget.
 
     Args:
       counts: [n], as drawn.
-      p: [n], probabilities.
+      order: [n], positions, the first to be kept first.
       tokens: [n], tokens of each candidate.
       budget: tokens allowed.
 
     Returns:
       [n], none of them more than max(1, as drawn).
     """
-    order = np.argsort(-p, kind="stable")
     cost = (tokens * counts)[order]
     kept = np.zeros_like(counts)
     kept[order] = np.clip((budget - (np.cumsum(cost) - cost)) // tokens[order], 0, counts[order])

@@ -72,6 +72,26 @@ def test_round_robin_is_turns() -> None:
     assert chosen("round-robin", 61) == sorted(taken[:61])
 
 
+@pytest.mark.parametrize("method", ["nearest", "topk", "round-robin", "semdedup+round-robin"])
+def test_a_size_in_tokens_is_cut_in_the_order_of_the_choice(method: str) -> None:
+    """The chosen are longer than most of the pool, so that more are chosen at first than the tokens hold."""
+    long = np.isin(np.arange(len(POOL)), chosen(method, 300))
+    records = [{"text": f"{i}", "n": 150 if long[i] else 8} for i in range(len(POOL))]
+    targets = [{"text": f"target {i}"} for i in range(len(TARGETS))]
+    found = tsds.select(
+        records, targets, size="6000-tokens", method=method, tokens_field="n", embeddings=POOL,
+        target_embeddings=TARGETS,
+    )  # fmt: skip
+    assert found.size > 40 and found.indices.tolist() == chosen(method, 40)
+
+
+@pytest.mark.parametrize("method", ["random", "random-length"])
+def test_what_is_drawn_at_random_is_cut_at_random(method: str) -> None:
+    answer = tsds.select([f"{i} " + "word " * (i // 10) for i in range(1000)], texts(9), size=900, method=method).answer
+    assert answer.turn is not None and sorted(answer.turn.tolist()) == list(range(900))
+    assert abs(np.corrcoef(answer.turn, answer.rows)[0, 1]) < 0.2
+
+
 @pytest.mark.parametrize("method", ["round-robin", "semdedup+round-robin", "topk", "random", "mmd", "nearest"])
 def test_a_target_equally_far_from_all_takes_its_turns_too(method: str) -> None:
     """Float32 can't tell its nearest apart, so that its list is empty until it holds the whole pool."""

@@ -153,6 +153,7 @@ class Answer:
       leader: [q], position of the near-duplicate that stands for each candidate, itself for most.
       edges: where the plan has mass; None for methods without a plan.
       capacity: S, where it is less than the size asked for so that good candidates count more than once.
+      turn: [q], place of each in the order in which a rule chose them, 0 the first; None for methods that give masses.
     """
 
     rows: Rows
@@ -178,6 +179,7 @@ class Answer:
     leader: NDArray[np.int64] | None = None
     edges: Edges | None = field(default=None, repr=False)
     capacity: float | None = None
+    turn: NDArray[np.int64] | None = None
 
 
 def answer(

@@ -17,10 +17,11 @@ def answer_of(problem: Problem, chosen: Rows, why: str) -> Answer:
     """The chosen candidates, each with an equal share, and the target each is nearest to.
 
     Args:
-      chosen: [b], rows of the pool, each once, in any order.
+      chosen: [b], rows of the pool, each once, in the order of the choice: a size in tokens cuts it from its end.
       why: what the choice rests on.
     """
-    rows = np.sort(chosen)
+    turn = np.argsort(chosen)
+    rows = chosen[turn]
     target, distance = nearest_targets(problem, rows)
     m = len(problem.mu)
     reach = np.zeros(m)
@@ -42,6 +43,7 @@ def answer_of(problem: Problem, chosen: Rows, why: str) -> Answer:
         certificate="a rule, not an optimum: nothing to prove",
         why=why,
         sampling="top",
+        turn=turn,
     )
 
 

@@ -22,7 +22,7 @@ def select(problem: Problem) -> Answer:
     targets = np.argsort(problem.target_tokens, kind="stable")
     at = np.searchsorted(np.cumsum(problem.mu[targets]), quantile * problem.mu.sum(), side="left")
     wanted = problem.target_tokens[targets][np.minimum(at, len(targets) - 1)]
-    chosen = order[at_lengths(problem.tokens[order], wanted, rng)]
+    chosen = rng.permutation(order[at_lengths(problem.tokens[order], wanted, rng)])  # cut at any place, of any length
     return answer_of(problem, chosen, "drawn at random with the lengths of the targets")
 
 
