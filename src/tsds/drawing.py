@@ -21,7 +21,8 @@ class Drawn:
 
     Attributes:
       counts: [q].
-      inclusion: [q], the probability of being drawn (for multinomial, the expected count).
+      inclusion: [q], the probability of being drawn (for multinomial, the expected count); NaN for a size in tokens:
+        what is mended to hold so many is no longer drawn with the probabilities that it began with.
       short: whether there were fewer candidates with mass than wanted.
       sampling: how they were drawn.
     """
@@ -73,7 +74,7 @@ def draw(
         )
         counts = within_tokens(counts, worth, tokens, int(budget.amount))
         every = int((tokens * np.maximum(counts, 1)).sum())  # if those that were left out came in as well
-        return Drawn(counts, pi, every < budget.amount, sampling)
+        return Drawn(counts, np.full(len(p), np.nan), every < budget.amount, sampling)
     return Drawn(counts, pi, bool(counts.sum() < size), sampling)
 
 

@@ -94,7 +94,7 @@ def write_table(selection: Selection, path: Path) -> None:
             "target": answer.target,
             "distance": answer.distance,
             "rank": answer.rank,
-            "inclusion": selection.drawn.inclusion,
+            "inclusion": pa.array(selection.drawn.inclusion, from_pandas=True),  # null for a size in tokens
             "copies": census.copies[answer.rows],
         }
     )

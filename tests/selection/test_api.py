@@ -151,12 +151,15 @@ def test_sizes_are_met_exactly(sampling: str) -> None:
 
 
 @pytest.mark.parametrize("sampling", ["systematic", "top"])
-def test_a_budget_in_tokens_is_filled_and_never_exceeded(sampling: str) -> None:
+def test_a_budget_in_tokens_is_filled_and_never_exceeded(sampling: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pool = [{"text": t, "n": int(rng.integers(5, 60))} for t in POOL]
     chosen = tsds.select(pool, TARGET, size="1k-tokens", tokens_field="n", sampling=sampling)  # type: ignore[arg-type]
     total = sum(pool[i]["n"] for i in chosen.indices)  # type: ignore[misc]
     assert 950 < total <= 1000
+    chosen.save(tmp_path / "out")
+    inclusion = pq.read_table(tmp_path / "out" / "selection.parquet")["inclusion"]
+    assert inclusion.null_count == len(inclusion) > 0  # mended to the budget, no probability holds
 
 
 @pytest.mark.parametrize("sampling", [None, "systematic", "top"])
