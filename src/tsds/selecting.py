@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from tsds.bandwidth import Bandwidth
 from tsds.bandwidth_of_vectors import from_candidates
@@ -16,13 +19,17 @@ from tsds.methods import Answer, Method, Problem, method_named
 from tsds.methods.kept import answer_of, columns_of
 from tsds.near_duplicates import stand_ins
 from tsds.neighbors import NeighborSearch
-from tsds.sampling import Sampling
+from tsds.sampling import Sampling, inclusion_probabilities
 from tsds.searching import neighbor_search, working
 from tsds.selection import Selection
 from tsds.settings import Settings
 from tsds.stages import Listener, Stages
 from tsds.strength import Strength
 from tsds.target_weights import shared_by_density
+
+#: Where the candidates with mass do not fill a size in tokens, it is solved again for more examples: so often at most
+#: in all, for so many times as many at a time; and what they would hold may exceed the budget so many times.
+_SOLVED, _LEAST, _MOST, _LOOSE = 6, 1.25, 4.0, 1.5
 
 
 def run(
@@ -66,7 +73,8 @@ def _run(pool: Any, target: Any, settings: Settings, method: Method, stages: Sta
             inputs.targets = shared_by_density(inputs.targets, bandwidth.value, settings.metric)
         problem = problem_of(inputs, settings, size, search, bandwidth, stages, reach)
         with stages.stage("plan"):
-            answer = _answered(method, problem)
+            answer, size = _answered(method, problem, settings)
+            problem = replace(problem, size=size)
             if not search.exact:
                 certificate = f"{answer.certificate}, among neighbours that are {search.line}"
                 answer = replace(answer, exact=False, certificate=certificate)
@@ -82,12 +90,74 @@ def _run(pool: Any, target: Any, settings: Settings, method: Method, stages: Sta
     return selection
 
 
-def _answered(method: Method, problem: Problem) -> Answer:
-    """The method's answer, or that of an earlier run; what an index finds is measured anew, and solved anew with it."""
+def _answered(method: Method, problem: Problem, settings: Settings) -> tuple[Answer, int]:
+    """What `solved` gives, or gave in an earlier run; what an index finds is measured anew, and solved anew with it."""
     stages = problem.stages
     if stages.checkpoint is None or not problem.search.exact:
-        return method.select(problem)
-    return answer_of(stages.kept("answer", len(problem.pool), lambda: columns_of(method.select(problem))))
+        return solved(method, problem, settings)
+
+    def made() -> dict[str, Any]:
+        answer, size = solved(method, problem, settings)
+        return {**columns_of(answer), "size": np.array(size)}
+
+    kept = stages.kept("answer", len(problem.pool), made)
+    return answer_of(kept), int(kept["size"])
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """An answer to a size in tokens: for how many examples, the tokens they would hold, and what was drawn of them."""
+
+    answer: Answer
+    size: int
+    planned: float
+    held: int
+    short: bool
+
+
+def solved(method: Method, problem: Problem, settings: Settings) -> tuple[Answer, int]:
+    """The method's answer, and the number of examples it is for: for a size in tokens as many as hold about so many.
+
+    That is the problem's size, from the mean length of the pool, where the candidates with mass fill the tokens. Where
+    they are too short it grows until they do; where it grew so far that mass goes to others than are needed, it comes
+    back between the two. A rule is not brought back, as its order says who is needed.
+    """
+    if settings.budget.kind != "tokens":
+        return method.select(problem), problem.size
+    budget, most = settings.budget.amount, len(problem.pool)
+    low, high = _solved_for(problem.size, method, problem, settings), None
+    if not low.short:
+        return low.answer, low.size
+    for _ in range(_SOLVED - 1):
+        if high is None:
+            size = min(most, math.ceil(low.size * min(_MOST, max(_LEAST, budget / max(low.held, 1)))))
+        else:  # as if tokens were a power of the number
+            power = math.log(high.planned / max(low.planned, 1)) / math.log(high.size / low.size)
+            size = max(
+                low.size + 1, min(high.size - 1, round(low.size * (budget / max(low.planned, 1)) ** (1 / power)))
+            )
+        if size == low.size or (high is not None and size == high.size):
+            break
+        tried = _solved_for(size, method, problem, settings)
+        if not tried.short:
+            high = tried
+            if tried.answer.turn is not None or tried.planned <= _LOOSE * budget:
+                break
+        elif high is None and tried.held <= low.held:
+            break  # the strength is given, or the pool has no more: more examples give mass to nobody else
+        else:
+            low = tried
+    best = high or low
+    return best.answer, best.size
+
+
+def _solved_for(size: int, method: Method, problem: Problem, settings: Settings) -> _Solved:
+    problem = replace(problem, size=size, strength=replace(problem.strength, size=size))
+    answer = method.select(problem)
+    drawn = drawn_from(answer, problem, settings, method.sampling)[1]
+    tokens = problem.tokens[answer.rows]
+    planned = float(inclusion_probabilities(answer.probability, size) @ tokens)
+    return _Solved(answer, size, planned, int(tokens @ drawn.counts), drawn.short)
 
 
 def problem_of(

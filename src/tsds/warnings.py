@@ -26,15 +26,28 @@ def warnings_of(selection: Selection) -> list[tuple[str, str | None]]:
 def _size(selection: Selection) -> list[tuple[str, str | None]]:
     if not selection.drawn.short:
         return []
-    answer, size = selection.answer, selection.size
+    answer, size, path = selection.answer, selection.size, selection.answer.path
+    budget, tokens = selection.settings.budget, selection.inputs.candidates.census.tokens
+    what = f"only {len(answer.rows):,} candidates have mass, "
+    if budget.kind == "tokens":
+        held = int(tokens[answer.rows] @ selection.drawn.counts)
+        what += f"and hold {held:,} of the {budget.amount:,.0f} tokens asked for"
+    else:
+        what += f"{len(selection):,} were chosen of {size:,} asked for"
+
+    def enough(s: float) -> bool:
+        assert path is not None
+        if budget.kind == "tokens":
+            return int(tokens[path.probabilities(s)[0]].sum()) >= budget.amount
+        return path.support(s) >= size
+
     remedy = "--alpha 0 gives every candidate mass"
-    if answer.path is not None:
-        s = answer.path.smallest(lambda s: answer.path is not None and answer.path.support(s) >= size)
+    if path is not None:
+        s = path.smallest(enough)
         if s is not None:
-            remedy = f"--neighbors {s:.3g} (alpha {answer.path.point(s).alpha:.3g}) reaches it"
+            remedy = f"--neighbors {s:.3g} (alpha {path.point(s).alpha:.3g}) reaches it"
         elif selection.settings.alpha is not None or selection.settings.neighbors is not None:
             remedy = "leave the strength to auto, which spreads as far as the size needs"
-    what = f"only {len(answer.rows):,} candidates have mass, {len(selection):,} were chosen of {size:,} asked for"
     return [(what, remedy)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from tests.command.run import texts
 from tests.search.data import clustered
 from tests.truth import brute_force
 from tsds import neighbors
+from tsds.checkpoint import Checkpoint
 from tsds.demo import pool_path, target_path
 from tsds.embeddings.vectors import Vectors
 from tsds.methods import Trial
 from tsds.methods.auto import choose_repeats, choose_trial
 from tsds.neighbors import NeighborSearch
 from tsds.records import Pool
+from tsds.selecting import run
+from tsds.settings import Settings
 from tsds.transport.between import transport_cost_between
 
 POOL, TARGETS = clustered(3000, 32), clustered(60, 32, seed=9)
@@ -47,6 +51,27 @@ def test_capacity_lets_good_candidates_count_more_than_once() -> None:
     found = tsds.select(texts(300), texts(30, seed=1), size="5000-tokens", capacity=3)
     tokens = found.inputs.candidates.census.tokens[found.answer.rows] @ found.drawn.counts
     assert 4900 < tokens <= 5000 and found.counts.max() > 4 and not found.drawn.short
+
+
+@pytest.mark.parametrize("method", ["auto", "kde", "round-robin"])
+def test_a_size_in_tokens_is_filled_where_what_serves_is_shorter_than_the_pool(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is solved for as many examples as fill it, and a run that goes on knows for how many that was."""
+    monkeypatch.setattr("tsds.stages.LEAST_ROWS", 1)
+    near = np.isin(np.arange(len(POOL)), np.argsort(brute_force.distances(TARGETS, POOL, "l2").min(axis=0))[:900])
+    long = 400
+    pool = [{"text": f"{i}", "n": 10 if near[i] else long} for i in range(len(POOL))]
+    targets = [{"text": f"target {i}"} for i in range(len(TARGETS))]
+    settings = Settings(size="6000-tokens", method=method, tokens_field="n", embeddings=POOL, target_embeddings=TARGETS)
+    found = run(pool, targets, settings, checkpoint=Checkpoint(tmp_path))
+    tokens = found.inputs.candidates.census.tokens[found.answer.rows]
+    assert 6000 - long < tokens @ found.drawn.counts <= 6000 and not found.drawn.short
+    assert found.size > 21 and (tokens @ found.drawn.counts) / len(found) < 30  # of mostly those that serve
+    again = run(pool, targets, settings, checkpoint=Checkpoint(tmp_path))
+    assert (again.size, again.indices.tolist()) == (found.size, found.indices.tolist())
+    few = run(pool, targets, replace(settings, method="kde", neighbors=1))
+    assert few.drawn.short and "tokens asked for" in few.warnings[0][0]
 
 
 def test_a_group_of_near_duplicates_has_the_room_of_one() -> None:

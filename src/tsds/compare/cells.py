@@ -19,7 +19,7 @@ from tsds.inputs import Inputs
 from tsds.methods import Answer, Problem, method_named
 from tsds.methods.problem import Texts
 from tsds.neighbors import NeighborSearch
-from tsds.selecting import asked_strength, drawn_from, problem_of
+from tsds.selecting import asked_strength, drawn_from, problem_of, solved
 from tsds.settings import Settings
 from tsds.stages import Stages
 from tsds.suggestions import nearest_name
@@ -95,12 +95,14 @@ class Made:
     Attributes:
       rows, counts: chosen candidates, [b], and how often each, [b].
       answer: of the method.
+      size: examples that it is for.
       seconds: it took, without the shared search.
     """
 
     rows: NDArray[np.int64]
     counts: NDArray[np.int64]
     answer: Answer
+    size: int
     seconds: float
 
 
@@ -172,7 +174,7 @@ class Bench:
         values = measure(self.search.only(held), mu, rows, counts, self.bandwidth.value, settings.seed)
         values |= {
             "effective_size": float(1 / np.square(answer.probability).sum()),
-            "largest": float(answer.probability.max() * self.size),
+            "largest": float(answer.probability.max() * made.size),
             "tokens": float((self.inputs.candidates.census.tokens[rows] * counts).sum()),
             "seconds": made.seconds,
         }
@@ -189,9 +191,10 @@ class Bench:
         began = time.perf_counter()
         problem = self._problem(settings, search, seen)
         method = method_named(settings.method)
-        answer, drawn = drawn_from(method.select(problem), problem, settings, method.sampling)
+        answer, size = solved(method, problem, settings)
+        answer, drawn = drawn_from(answer, replace(problem, size=size), settings, method.sampling)
         chosen = drawn.counts > 0
-        return Made(answer.rows[chosen], drawn.counts[chosen], answer, time.perf_counter() - began)
+        return Made(answer.rows[chosen], drawn.counts[chosen], answer, size, time.perf_counter() - began)
 
     def _problem(self, settings: Settings, search: NeighborSearch, seen: NDArray[np.int64]) -> Problem:
         asked = settings.bandwidth

@@ -122,7 +122,7 @@ def try_settings(problem: Problem, weights: KernelWeights, repeating: bool) -> l
         known = _Known.of(problem, weights)
         return trial_columns(_tried(problem, known, search, mu, fold, default, samplings, repeating))
 
-    return trials_of(problem.stages.kept("trials", len(problem.pool), tried))
+    return trials_of(problem.stages.kept(f"trials-{problem.size}", len(problem.pool), tried))
 
 
 def _tried(
