@@ -183,7 +183,7 @@ def _distinct(problem: Problem) -> tuple[Rows, Array]:
     wanted = np.flatnonzero(problem.mu > 0)
     group = equals(problem.search.targets[wanted])
     first = np.unique(group, return_index=True)[1]
-    return wanted[first], np.bincount(group, weights=problem.mu[wanted])
+    return wanted[first], np.bincount(group, weights=problem.mu[wanted]).astype(np.float64)
 
 
 def _folds(targets: Array, rng: np.random.Generator) -> NDArray[np.int64]:
