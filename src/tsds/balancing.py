@@ -86,16 +86,21 @@ def find_balanced(
         listed, k = k, min(n, 2 * k)
         if m * k > largest:
             if len(empty):
-                raise InputError(
-                    f"{len(empty):,} of {m:,} targets have more than {listed:,} candidates that are all equally near",
-                    remedy="leave these targets out, or --copies collapse",
-                )
+                raise equally_near(len(empty), m, listed)
             if plan is None:
                 weights = known.look_up(indices)[0]
                 raise TooLittleRoom(_room(indices, weights), size, neighbors)
             return Balanced(plan, indices, distances, exact=False)
         if plan is not None:
             start = plan.candidates, plan.price
+
+
+def equally_near(count: int, targets: int, listed: int) -> InputError:
+    """What to raise where so many targets have no candidate on lists that can't get longer."""
+    return InputError(
+        f"{count:,} of {targets:,} targets have more than {listed:,} candidates that are all equally near",
+        remedy="leave these targets out, or --copies collapse",
+    )
 
 
 def _room(indices: NDArray[np.int64], weights: Array) -> float:

@@ -19,7 +19,7 @@ from tsds.arrays import Array
 from tsds.embeddings.encoders.ngrams import blocks, count_ngrams
 from tsds.errors import InputError
 from tsds.methods import METHODS
-from tsds.methods.baselines import dsir, nearest
+from tsds.methods.baselines import dsir, mmd, nearest
 from tsds.methods.baselines.dsir import log_importance, totals
 from tsds.settings import STRENGTHS
 
@@ -107,6 +107,28 @@ def test_a_target_equally_far_from_all_takes_its_turns_too(method: str) -> None:
             for line in lists:
                 taken.append(next(j for j in line if j not in taken))
         assert found.indices.tolist() == sorted(taken[:61])
+
+
+@pytest.mark.parametrize("method", ["round-robin", "semdedup+round-robin", "nearest", "mmd", "topk", "dsir"])
+def test_targets_of_weight_zero_have_no_say(method: str) -> None:
+    """Neither in what is chosen nor in what is said of it."""
+    pool, a, b = texts(300, topics=4), texts(12, seed=1, topics=4), texts(12, seed=2, topics=4)
+    asked: dict[str, Any] = {"size": 20, "method": method, "bandwidth": 0.1}
+    with_b = tsds.select(pool, {"a": a, "b": b}, task_weights={"a": 1, "b": 0}, **asked)
+    alone = tsds.select(pool, a, **asked)
+    assert with_b.indices.tolist() == alone.indices.tolist()
+    assert with_b.answer.target.tolist() == alone.answer.target.tolist()
+    assert with_b.answer.cost == pytest.approx(alone.answer.cost)
+
+
+def test_mmd_says_so_where_a_target_has_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, targets = (np.pad(x, ((0, 0), (0, 1))) for x in (POOL, TARGETS))
+    targets[5] = np.eye(25)[-1]
+    monkeypatch.setattr(mmd, "LARGEST", 2000)
+    with pytest.raises(
+        tsds.InputError, match="1 of 12 targets have more than 128 candidates that are all equally near"
+    ):
+        tsds.select(pool, targets, size=61, method="mmd")
 
 
 def test_semdedup_takes_no_near_duplicates() -> None:

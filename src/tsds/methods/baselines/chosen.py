@@ -8,13 +8,25 @@ from numpy.typing import NDArray
 from tsds.arrays import Array, Rows
 from tsds.distances import from_squares, pair_squares, product_squares, unit_rows
 from tsds.methods.problem import Answer, Problem
+from tsds.neighbors import NeighborSearch
 
 _AT_ONCE = 1 << 22  # pairs
 _BLOCK_BYTES = 64 << 20
 
 
+def with_mass(problem: Problem) -> Rows:
+    """Targets whose weight is not zero: baselines leave out the others, and most ignore how much it is."""
+    return np.flatnonzero(problem.mu > 0)
+
+
+def search_of(problem: Problem) -> NeighborSearch:
+    """The search of the targets with mass."""
+    some = with_mass(problem)
+    return problem.search if len(some) == len(problem.mu) else problem.search.only(some)
+
+
 def answer_of(problem: Problem, chosen: Rows, why: str) -> Answer:
-    """The chosen candidates, each with an equal share, and the target each is nearest to.
+    """The chosen candidates, each with an equal share, and the target with mass that each is nearest to.
 
     Args:
       chosen: [b], rows of the pool, each once, in the order of the choice: a size in tokens cuts it from its end.
@@ -63,8 +75,9 @@ def nearest_distances(problem: Problem) -> Array:
 
 
 def nearest_targets(problem: Problem, rows: Rows) -> tuple[NDArray[np.int64], Array]:
-    """For each of these rows of the pool its nearest target and the distance to it, both [q]."""
-    targets = problem.search.targets
+    """For each of these rows of the pool its nearest target with mass and the distance to it, both [q]."""
+    some = with_mass(problem)
+    targets = problem.search.targets[some]
     norms = np.square(targets).sum(axis=1)
     where, distance = np.empty(len(rows), np.int64), np.empty(len(rows))
     step = max(1, _AT_ONCE // len(targets))
@@ -74,7 +87,7 @@ def nearest_targets(problem: Problem, rows: Rows) -> tuple[NDArray[np.int64], Ar
         squares = np.square(x).sum(axis=1)[:, None] + norms - 2 * x @ targets.T
         where[part] = squares.argmin(axis=1)
         distance[part] = from_squares(squares.min(axis=1), problem.metric)
-    return where, distance
+    return some[where], distance
 
 
 def best(score: Array, count: int) -> Rows:

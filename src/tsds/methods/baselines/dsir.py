@@ -3,7 +3,7 @@
 Words and word pairs are hashed to buckets; two bag-of-n-grams models, of the targets and of the pool, give every
 candidate the log importance weight sum_b count_b log(p_target(b) / p_pool(b)); Gumbel noise is added and the largest
 are taken, which is a draw without replacement in proportion to the weights. The published code has 10,000 buckets for
-both kinds; here each kind has 2^13.
+both kinds; here each kind has 2^13. Targets of weight zero are left out; other weights are ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from tsds.arrays import Array
 from tsds.embeddings.encoders.ngrams import Counts, blocks, count_ngrams
 from tsds.errors import InputError
-from tsds.methods.baselines.chosen import answer_of, best
+from tsds.methods.baselines.chosen import answer_of, best, with_mass
 from tsds.methods.problem import Answer, Problem, Texts
 
 _BITS = 13
@@ -35,7 +35,8 @@ def select(problem: Problem) -> Answer:
         if _POOL not in problem.shared:
             problem.shared[_POOL] = _PoolCounts(problem.texts)
         counted: _PoolCounts = problem.shared[_POOL]
-        wanted = totals(_counted([problem.texts.targets()]))
+        texts = problem.texts.targets()
+        wanted = totals(_counted([[texts[i] for i in with_mass(problem)]]))
         weight = log_importance(counted, wanted, counted.totals)
     noise = np.random.default_rng([problem.seed, 1]).gumbel(size=len(weight))
     return answer_of(problem, best(weight + noise, problem.size), "drawn in proportion to n-gram importance")

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.arrays import Array
+from tsds.balancing import LARGEST, equally_near
 from tsds.distances import product_squares, unit_rows
-from tsds.methods.baselines.chosen import answer_of
+from tsds.methods.baselines.chosen import answer_of, search_of
 from tsds.methods.problem import Answer, Problem
 
 Single = NDArray[np.float32]
@@ -25,25 +26,33 @@ _STEPS, _LISTED, _MEASURED = 256, 8, 512
 
 
 def select(problem: Problem) -> Answer:
-    """Herding over the union of the targets' lists."""
-    m, size = len(problem.mu), problem.size
+    """Herding over the union of the targets' lists.
+
+    Raises:
+      InputError: when the lists can't get so long that every target has a candidate on them.
+    """
+    search, mu, size = search_of(problem), problem.mu[problem.mu > 0], problem.size
+    m = len(mu)
     k = min(len(problem.pool), max(64, -(-_LISTED * size // m)))
     with problem.stages.stage("search", len(problem.pool)):
         while True:
-            indices = problem.search.fetch(k)[0]
+            indices = search.fetch(k)[0]
             rows = np.unique(indices[indices >= 0])
-            if len(rows) >= min(3 * size, len(problem.pool)) or k == len(problem.pool):
+            empty = int((indices[:, 0] < 0).sum())
+            if not empty and (len(rows) >= min(3 * size, len(problem.pool)) or k == len(problem.pool)):
                 break
+            if empty and 2 * k * m > LARGEST:
+                raise equally_near(empty, m, k)
             k = min(len(problem.pool), 2 * k)
     x = unit_rows(problem.pool.take(rows), problem.metric).astype(np.float32)
-    targets = problem.search.targets.astype(np.float32)
+    targets = search.targets.astype(np.float32)
     some = targets[np.random.default_rng([problem.seed, 1]).permutation(m)[:_MEASURED]]
     between = _squares(some, some)
     width = float(np.median(between[between > 1e-9])) if (between > 1e-9).any() else 1.0
     wanted = np.zeros(len(rows))
     for start in range(0, m, 1024):
         part = slice(start, start + 1024)
-        wanted += np.exp(-_squares(x, targets[part]) / width) @ problem.mu[part]
+        wanted += np.exp(-_squares(x, targets[part]) / width) @ mu[part]
     have, free = np.zeros(len(rows)), np.ones(len(rows), bool)
     chosen: list[int] = []
     while len(chosen) < min(size, len(rows)):

@@ -1,11 +1,14 @@
-"""nearest: the candidates closest to any target, as in nearest-neighbour retrieval (DEFT, arXiv 2212.00196)."""
+"""nearest: the candidates closest to any target, as in nearest-neighbour retrieval (DEFT, arXiv 2212.00196).
+
+Targets of weight zero are left out; other weights are ignored.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tsds.errors import InputError
-from tsds.methods.baselines.chosen import answer_of, best
+from tsds.methods.baselines.chosen import answer_of, best, search_of
 from tsds.methods.problem import Answer, Problem
 from tsds.strength import LARGEST_LISTS
 
@@ -16,11 +19,12 @@ def select(problem: Problem) -> Answer:
     Raises:
       InputError: if lists are needed that would fill the memory.
     """
-    n, m = len(problem.pool), len(problem.mu)
+    search = search_of(problem)
+    n, m = len(problem.pool), len(search.targets)
     k = min(n, max(16, 4 * problem.size // m))
     with problem.stages.stage("search", n):
         while True:
-            indices, distances = problem.search.fetch(k)
+            indices, distances = search.fetch(k)
             listed = indices >= 0
             rows, at = np.unique(indices[listed], return_inverse=True)
             near = np.full(len(rows), np.inf)

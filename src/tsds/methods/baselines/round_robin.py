@@ -1,4 +1,7 @@
-"""round-robin: targets take turns, each its nearest candidate that is still there (RDS+, arXiv 2503.01807)."""
+"""round-robin: targets take turns, each its nearest candidate that is still there (RDS+, arXiv 2503.01807).
+
+Targets of weight zero have no turn; other weights are ignored.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import numpy as np
 
 from tsds.arrays import Rows
 from tsds.errors import InputError
-from tsds.methods.baselines.chosen import answer_of
+from tsds.methods.baselines.chosen import answer_of, search_of
 from tsds.methods.problem import Answer, Problem
 from tsds.strength import LARGEST_LISTS
 
@@ -27,9 +30,10 @@ def take_turns(problem: Problem, fits: Callable[[int], bool]) -> Rows:
     Raises:
       InputError: if lists are needed that would fill the memory.
     """
-    n, m = len(problem.pool), len(problem.mu)
+    search = search_of(problem)
+    n, m = len(problem.pool), len(search.targets)
     k = min(n, max(32, 4 * problem.size // m + 16))
-    indices = problem.search.fetch(k)[0]
+    indices = search.fetch(k)[0]
     place = np.zeros(m, np.int64)
     chosen: dict[int, None] = {}  # in order
     refused: set[int] = set()
@@ -43,7 +47,7 @@ def take_turns(problem: Problem, fits: Callable[[int], bool]) -> Rows:
                             f"taking turns would need lists of {k:,} neighbours for each of {m:,} targets",
                             remedy="a smaller size, or no targets that are equally far from most of the pool",
                         )
-                    indices = problem.search.fetch(k)[0]
+                    indices = search.fetch(k)[0]
                 j = int(indices[i, place[i]])
                 place[i] += 1
                 if j in chosen or j in refused:
