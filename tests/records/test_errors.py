@@ -100,6 +100,8 @@ def test_a_bad_record_is_told_or_skipped(name: str, content: bytes, words: list[
         ("p.json", b'[{"text": "a"},\n {"text": ]', ["line 2: malformed JSON", "one array of objects"]),
         ("p.json", b'{"data": [\n{"text": "a"}]}', ["line 1: malformed JSON: an object begins here"]),
         ("p.json", b'[{"text": "a"},\n {"text": "b", "n": NaN}]', ["line 2: malformed JSON: NaN is no JSON", "null"]),
+        ("p.json", b'[{"text": "a", "n": 18446744073709551616}]', ["18446744073709551616 would lose digits", ".jsonl"]),
+        ("p.json", b'[{"text": "a", "n": [-' + b"9" * 60 + b"]}]", ["9... would lose digits", "write it as text"]),
     ],
 )
 def test_a_damaged_file_is_never_skipped(name: str, content: bytes, words: list[str], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -19,6 +20,7 @@ from tsds.records.files import NOT_UTF8_REMEDY, chunks, lines
 _ARRAY_BLOCK = 4096
 _ARRAY_REMEDY = "a file that holds one JSON array is named .json"
 _NO_NUMBER = re.compile("NaN|Infinity")
+_LONG = re.compile(rb"\d{19}")
 _DECODER, _BETWEEN = json.JSONDecoder(), re.compile(r"[\s,]*")
 
 
@@ -127,8 +129,19 @@ def read_json(path: Path, name: str) -> Iterator[Block]:
     except orjson.JSONDecodeError as error:
         problem, remedy = _fault(error, "a .json file holds one array of objects, or one object a line")
         raise InputError(problem, path=name, line=error.lineno, remedy=remedy) from error
+    if _LONG.search(whole):  # or it may stand in a text
+        json.loads(whole, parse_int=partial(_exact, name))
     for first in range(0, len(records), _ARRAY_BLOCK):
         yield Objects(name, records[first : first + _ARRAY_BLOCK], range(first, first + _ARRAY_BLOCK))
+
+
+def _exact(name: str, digits: str) -> int:
+    """An integer, if the parser of the records keeps it: beyond 64 bits it makes a float, and digits are lost."""
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
+        shown = digits if len(digits) <= 40 else f"{digits[:40]}..."
+        remedy = "write it as text, or the records one a line as .jsonl, where lines are kept as they are"
+        raise InputError(f"the integer {shown} would lose digits", path=name, remedy=remedy)
+    return int(digits)
 
 
 def count_lines(head: bytes, whole: bool) -> Counted:
