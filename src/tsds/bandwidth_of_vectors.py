@@ -62,9 +62,8 @@ def from_vectors(rows: Block, metric: Metric, radius: float = np.inf) -> Bandwid
       radius: Euclidean distance from some places up to which the rows are all that the pool has; a gap from r to 2 r
         that is wider may be one between those places.
     """
-    x = np.random.default_rng(0).permutation(
-        np.asarray(rows, np.float64)
-    )  # pools are sorted, and thinning has an order
+    # Thinning has an order, and so has a pool.
+    x = np.random.default_rng(0).permutation(np.asarray(rows, np.float64))
     x = np.asarray(x - x.mean(axis=0) if len(x) else x, np.float32)
     norm = float(np.median(np.linalg.norm(x, axis=1))) if len(x) else 0.0
     whole = Thinned.of(x).to(_COPIES * norm)

@@ -28,6 +28,12 @@ from tsds.weights import KnownWeights, Weigh
 LARGEST_LISTS = 1 << 27
 
 
+def check_lists(k: int, targets: int, what: str, remedy: str) -> None:
+    """Raise InputError, as what needs them could not be done, if lists of k neighbours a target fill the memory."""
+    if targets * k > LARGEST_LISTS:
+        raise InputError(f"{what} would need lists of {k:,} neighbours for each of {targets:,} targets", remedy=remedy)
+
+
 @dataclass(frozen=True)
 class Strength:
     """What was asked for: at most one of alpha, neighbors and effective_size; none is "auto", from the size.
@@ -133,11 +139,8 @@ def find_plan(search: NeighborSearch, weigh: Weigh, strength: Strength, mu: Arra
             path, s = _weighed(indices, distances, known, weigh, strength, mu, complete, last)
             if last or (s is not None and path.longest >= min(strength.reach * s, (path.pool_weight or np.inf) / 2)):
                 return _finish(path, strength, s)
-        if m * longer > LARGEST_LISTS:
-            raise InputError(
-                f"{strength.asked} would need lists of {longer:,} neighbours for each of {m:,} targets",
-                remedy="ask for less diversity (a larger --alpha, fewer --neighbors) or fewer targets",
-            )
+        remedy = "ask for less diversity (a larger --alpha, fewer --neighbors) or fewer targets"
+        check_lists(longer, m, strength.asked, remedy)
         k = longer
 
 

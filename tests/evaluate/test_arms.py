@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.evaluate import small
+from tsds.compare.cells import Bench
 from tsds.errors import InputError
 from tsds.evaluate import diets, pretraining
 from tsds.evaluate.arms import references_of
@@ -170,9 +171,17 @@ def test_a_source_that_is_too_small_goes_round(like: str) -> None:
     assert (found[6:] >= 6).all() and times[6:].tolist() == [1, 1]
 
 
-def test_a_grid_has_random_arms_like_a_method(tmp_path: Path) -> None:
+def test_a_grid_has_random_arms_like_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    select, made = Bench.select, []
+
+    def counted(bench: Bench, settings: Any, *rest: Any) -> Any:
+        made.append(settings.method)
+        return select(bench, settings, *rest)
+
+    monkeypatch.setattr(Bench, "select", counted)
     methods = ("random", "round-robin", "random-source:as=round-robin", "random-length:as=round-robin")
     found = small.pretrained(tmp_path, "out", methods=methods, seeds=1, epochs=1.0)
+    assert made == ["random", "round-robin"]  # once for all arms that are like it
     assert found.references == ["random", "round-robin", *methods[2:]]
     pairs = {(row["method"], row["against"]) for row in found.records()}
     assert ("round-robin", "random-source:as=round-robin") in pairs

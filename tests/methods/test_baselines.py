@@ -15,11 +15,12 @@ import tsds
 from tests.command.run import texts
 from tests.search.data import clustered
 from tests.truth import brute_force
+from tsds import strength
 from tsds.arrays import Array
 from tsds.embeddings.encoders.ngrams import blocks, count_ngrams
 from tsds.errors import InputError
 from tsds.methods import METHODS
-from tsds.methods.baselines import dsir, mmd, nearest
+from tsds.methods.baselines import dsir, mmd
 from tsds.methods.baselines.dsir import log_importance, totals
 from tsds.settings import STRENGTHS
 
@@ -58,7 +59,7 @@ def _unit(x: NDArray[np.float32]) -> Array:
 
 def test_lists_of_the_nearest_that_would_fill_the_memory_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     pool, targets = np.pad(POOL, ((0, 0), (0, 1))), np.eye(25, dtype=np.float32)[-1:]  # equally far from all
-    monkeypatch.setattr(nearest, "LARGEST_LISTS", 500)
+    monkeypatch.setattr(strength, "LARGEST_LISTS", 500)
     with pytest.raises(InputError, match="the nearest 60 would need lists of 960 neighbours for each of 1 targets"):
         tsds.select(pool, targets, size=60, method="nearest")
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tsds.bandwidth import perturbed
 from tsds.budget import Size
-from tsds.compare.cells import Bench
+from tsds.compare.cells import Bench, Contender, Made
 from tsds.evaluate.arms import Arm
 from tsds.evaluate.data import Example
 from tsds.evaluate.matched import alike
@@ -103,6 +103,7 @@ class Selector:
         self._seconds = stages.seconds - began
         self._guard = Guard([list(tests)], overlapping=True)
         self._searches: dict[int, tuple[Any, float]] = {}
+        self._draw, self._made = -1, dict[tuple[str, int], Made]()
 
     def select(self, arm: Arm, size: int, seed: int) -> Selected:
         """Select so many records for the examples that this seed draws.
@@ -115,7 +116,7 @@ class Selector:
         self._bench.size = size
         with self._stages.stage("search", len(self._inputs.candidates.vectors)):
             search, seconds = self._search(seed, seen)
-            made = self._bench.select(replace(arm.contender.settings, size=size, seed=seed), search, seen)
+            made = self._made_by(arm.contender, size, seed, search, seen)
         census = self._inputs.candidates.census
         chosen, counts = made.rows, made.counts
         if arm.like:
@@ -131,6 +132,15 @@ class Selector:
     def close(self) -> None:
         """Remove the vectors."""
         self._inputs.close()
+
+    def _made_by(self, contender: Contender, size: int, seed: int, search: Any, seen: NDArray[np.int64]) -> Made:
+        """What a method selects; made once for all arms that are it, or like it, as draws come one after the other."""
+        if seed != self._draw:
+            self._draw, self._made = seed, {}
+        if (contender.name, size) not in self._made:
+            settings = replace(contender.settings, size=size, seed=seed)
+            self._made[contender.name, size] = self._bench.select(settings, search, seen)
+        return self._made[contender.name, size]
 
     def _seen(self, seed: int) -> NDArray[np.int64]:
         if not self._skewed:

@@ -68,11 +68,11 @@ def _select(problem: Problem, *, repeating: bool) -> Answer:
     weights = KernelWeights.of(problem)
     s, sampling, capacity = default_neighbors(problem.size, len(problem.mu)), None, None
     trials: list[Trial] = []
-    wanted = len(_distinct(problem)[0])
-    why = f"a twentieth of the size: {wanted} targets are too few to hold some out"
-    if wanted >= LEAST_TARGETS:
+    distinct = _distinct(problem)
+    why = f"a twentieth of the size: {len(distinct[0])} targets are too few to hold some out"
+    if len(distinct[0]) >= LEAST_TARGETS:
         with problem.stages.stage("try settings on held-out targets", len(problem.pool)):
-            trials = try_settings(problem, weights, repeating)
+            trials = try_settings(problem, distinct, weights, repeating)
         why = "the pool leaves no choice"
     if trials:
         best = next(trial for trial in trials if trial.chosen)
@@ -94,17 +94,20 @@ def _gain(trials: list[Trial], repeats: float) -> str:
     )
 
 
-def try_settings(problem: Problem, weights: KernelWeights, repeating: bool) -> list[Trial]:
+def try_settings(
+    problem: Problem, distinct: tuple[Rows, Array], weights: KernelWeights, repeating: bool
+) -> list[Trial]:
     """Every setting with its cost on held-out targets, the one to take marked; none if the pool lacks room.
 
     Args:
-      problem: with the targets to be split; those without weight are left out.
+      problem: with the targets to be split.
+      distinct: as `_distinct` gives them; no others are split.
       weights: of candidates, as far as they are known; more are learned.
       repeating: whether it is tried too to let candidates count several times.
     """
     rng = np.random.default_rng([problem.seed, 2])
     m = len(problem.mu)
-    wanted, masses = _distinct(problem)
+    wanted, masses = distinct
     some = np.sort(rng.choice(len(wanted), min(len(wanted), MOST_TARGETS), replace=False))
     used, mu = wanted[some], masses[some]
     listable = room(problem.size, m)

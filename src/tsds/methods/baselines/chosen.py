@@ -12,6 +12,8 @@ from tsds.neighbors import NeighborSearch
 
 _AT_ONCE = 1 << 22  # pairs
 _BLOCK_BYTES = 64 << 20
+#: What keeps the lists of a rule short.
+FEWER_LISTS = "a smaller size, or no targets that are equally far from most of the pool"
 
 
 def with_mass(problem: Problem) -> Rows:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsds.errors import InputError
-from tsds.methods.baselines.chosen import answer_of, best, search_of
+from tsds.methods.baselines.chosen import FEWER_LISTS, answer_of, best, search_of
 from tsds.methods.problem import Answer, Problem
-from tsds.strength import LARGEST_LISTS
+from tsds.strength import check_lists
 
 
 def select(problem: Problem) -> Answer:
@@ -35,8 +34,4 @@ def select(problem: Problem) -> Answer:
             if k == n or (len(chosen) == problem.size and near[chosen].max() <= beyond):
                 return answer_of(problem, rows[chosen], "the nearest to any target")
             k = min(n, 2 * k)
-            if m * k > LARGEST_LISTS:
-                raise InputError(
-                    f"the nearest {problem.size:,} would need lists of {k:,} neighbours for each of {m:,} targets",
-                    remedy="a smaller size, or no targets that are equally far from most of the pool",
-                )
+            check_lists(k, m, f"the nearest {problem.size:,}", FEWER_LISTS)

@@ -10,10 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 from tsds.arrays import Rows
-from tsds.errors import InputError
-from tsds.methods.baselines.chosen import answer_of, search_of
+from tsds.methods.baselines.chosen import FEWER_LISTS, answer_of, search_of
 from tsds.methods.problem import Answer, Problem
-from tsds.strength import LARGEST_LISTS
+from tsds.strength import check_lists
 
 
 def select(problem: Problem) -> Answer:
@@ -42,11 +41,7 @@ def take_turns(problem: Problem, fits: Callable[[int], bool]) -> Rows:
             while place[i] < n:
                 while k < n and (place[i] >= indices.shape[1] or indices[i, place[i]] < 0):
                     k = min(n, 2 * k)
-                    if m * k > LARGEST_LISTS:
-                        raise InputError(
-                            f"taking turns would need lists of {k:,} neighbours for each of {m:,} targets",
-                            remedy="a smaller size, or no targets that are equally far from most of the pool",
-                        )
+                    check_lists(k, m, "taking turns", FEWER_LISTS)
                     indices = search.fetch(k)[0]
                 j = int(indices[i, place[i]])
                 place[i] += 1
