@@ -15,7 +15,7 @@ import faiss
 import numpy as np
 from synthetic import pool_blocks, targets
 
-from tsds.neighbors import knn
+from tsds.proposals import knn
 
 
 def seconds(call: Callable[[], object]) -> float:

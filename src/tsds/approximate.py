@@ -17,7 +17,8 @@ from tsds.embeddings.vectors import Vectors
 from tsds.engines import Engine
 from tsds.index import Index
 from tsds.memory import block_bytes
-from tsds.neighbors import BLOCK_BYTES, NeighborSearch
+from tsds.neighbors import NeighborSearch
+from tsds.proposals import BLOCK_BYTES
 
 #: Targets whose exact lists are computed, and the length of these at most: mass goes to the nearest.
 SAMPLED, LENGTH = 32, 200

@@ -9,7 +9,7 @@ from tsds.arrays import Array, Block, Rows
 from tsds.distances import pair_squares, product_squares, rounding_bound, unit_rows
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Vectors
-from tsds.neighbors import knn
+from tsds.proposals import knn
 
 Single = NDArray[np.float32]
 

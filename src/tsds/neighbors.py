@@ -9,10 +9,8 @@ exact ones.
 from __future__ import annotations
 
 import copy
-import hashlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,41 +21,15 @@ from tsds.centring import centre_of
 from tsds.distances import from_squares, norm_bound, pair_squares, rounding_bound, unit_rows
 from tsds.embeddings.scan import Metric, Progress
 from tsds.embeddings.vectors import Vectors
-from tsds.engines import Engine, LocalEngine, Span
+from tsds.engines import Engine, LocalEngine
 from tsds.errors import InputError, RunError
-from tsds.memory import block_bytes
 from tsds.parallel import map_ordered
+from tsds.proposals import Asked, propose
 
-#: Large blocks: faiss starts a fresh top-k for each, and its cost then vanishes against the products.
-BLOCK_BYTES = 512 << 20
-#: A device streams through so many of them at once, as each begins without a threshold.
-DEVICE_BLOCKS = 16
-#: Queries times dimensions from which on a product pays, and entries of a product at once.
-_FEW, _BUFFER = 4000, 1 << 24
 #: Rows gathered at once.
 _TAKE_BYTES = 32 << 20
 #: Candidates a target that the first pass brings, and entries of all lists that this may take.
 _ROOMY, _ROOMY_ENTRIES = 1024, 1 << 22
-
-
-def knn(queries: Block, rows: Block, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The k nearest rows of each query as faiss finds them: squared distances in float32, ascending, and positions.
-
-    Faiss as it comes makes products of a thousand rows, and none at all where queries times dimensions are fewer than
-    128,000: for 100 queries that takes four times as long (benchmarks/search.py).
-    """
-    import faiss
-
-    settings: Any = faiss.cvar
-    before = settings.distance_compute_blas_threshold, settings.distance_compute_blas_database_bs
-    try:
-        if before[0] > _FEW:  # an older faiss counts queries here, and its own limit is low
-            settings.distance_compute_blas_threshold = _FEW
-        settings.distance_compute_blas_database_bs = max(1024, min(16384, _BUFFER // max(len(queries), 1)))
-        squares, where = faiss.knn(queries, rows, k)
-    finally:
-        settings.distance_compute_blas_threshold, settings.distance_compute_blas_database_bs = before
-    return squares, where
 
 
 def with_spare(k: int) -> int:
@@ -211,10 +183,8 @@ class NeighborSearch:
 
     def _search(self, k: int) -> None:
         queries = np.ascontiguousarray(self.targets, dtype=np.float32)
-        asked = _Asked(self.pool, queries, self.metric, k, self._largest, self._device)
-        rows = self.pool.block_rows(block_bytes(BLOCK_BYTES, self._engine.memory))
-        spans = self.pool.spans(rows if self._device is None else DEVICE_BLOCKS * rows)
-        found = self._engine.fold("search", _nearest_of, _nearer, asked, spans, self._progress)
+        asked = Asked(self.pool, queries, self.metric, k, self._largest, self._device)
+        found = propose(asked, self._engine, self._progress)
         self._squares, self._indices = found.squares, found.indices
         self.passes += 1
 
@@ -235,55 +205,6 @@ class NeighborSearch:
         for part, squares in map_ordered(chunk, range(0, len(flat), pairs_at_once)):
             out[part] = squares
         return np.where(indices < 0, np.inf, out.reshape(indices.shape))
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What every part of a search needs to know."""
-
-    pool: Vectors
-    queries: NDArray[np.float32]
-    metric: Metric
-    k: int
-    largest: float  # norm
-    device: str | None
-
-    @property
-    def identity(self) -> str:
-        """What is asked for."""
-        return f"{self.k} {self.metric} {len(self.pool)} {hashlib.sha256(self.queries.tobytes()).hexdigest()}"
-
-
-@dataclass(frozen=True)
-class _Near:
-    """The nearest candidates of each target in a part of the pool, ascending, [m, k at most]."""
-
-    squares: NDArray[np.float32]
-    indices: NDArray[np.int64]
-    k: int
-
-
-def _nearest_of(asked: _Asked, span: Span) -> _Near:
-    """Search one span of the pool."""
-    if asked.device is not None:
-        from tsds.on_device import Streamed, nearest_on
-
-        streamed = Streamed(asked.pool, asked.metric, asked.largest, asked.device)
-        return _Near(*nearest_on(streamed, asked.queries, asked.k, span), asked.k)
-    squares, indices = np.empty((len(asked.queries), 0), np.float32), np.empty((len(asked.queries), 0), np.int64)
-    for start, block in asked.pool.blocks(span[1] - span[0], span):
-        rows = np.ascontiguousarray(unit_rows(block, asked.metric), dtype=np.float32)
-        squares, where = knn(asked.queries, rows, min(asked.k, len(rows)))
-        indices = where + start
-    return _Near(squares, indices, asked.k)
-
-
-def _nearer(a: _Near, b: _Near) -> _Near:
-    """The nearest of both; of equals those that come first in the pool."""
-    squares = np.concatenate([a.squares, b.squares], axis=1)
-    indices = np.concatenate([a.indices, b.indices], axis=1)
-    kept = np.argsort(squares, axis=1, kind="stable")[:, : a.k]  # two ascending runs: a stable sort merges them
-    return _Near(np.take_along_axis(squares, kept, 1), np.take_along_axis(indices, kept, 1), a.k)
 
 
 class Neighbors:

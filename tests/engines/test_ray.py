@@ -19,7 +19,7 @@ import tsds
 from tests.command.run import texts
 from tests.command.run import tsds as command
 from tests.search.data import clustered, cut
-from tsds import census, corpus, encoding, neighbors
+from tsds import census, corpus, encoding, proposals
 from tsds.checkpoint import Checkpoint
 from tsds.density import search as density_search
 from tsds.embeddings import scan, space
@@ -61,7 +61,7 @@ def connected(cluster: Any) -> Iterator[Any]:
 @pytest.fixture(autouse=True)
 def many_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of a few hundred rows."""
-    monkeypatch.setattr(neighbors, "BLOCK_BYTES", 400 * 4 * DIM)
+    monkeypatch.setattr(proposals, "BLOCK_BYTES", 400 * 4 * DIM)
     monkeypatch.setattr(density_search, "BLOCK_BYTES", 300 * 4 * DIM)
     monkeypatch.setattr(density_search, "PART_ROWS", 600)
     monkeypatch.setattr(scan, "BLOCK_BYTES", 250 * 4 * DIM)

@@ -11,7 +11,7 @@ import tsds
 from tests.search.data import clustered, cut, real
 from tests.shared import needs_shared
 from tests.truth.brute_force import nearest
-from tsds import neighbors
+from tsds import proposals
 from tsds.distances import unit_rows
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError, RunError
@@ -100,7 +100,7 @@ def test_growing_lists_lengthens_them() -> None:
 
 @pytest.mark.parametrize("shards", [1, 2, 7])
 def test_any_shards_give_the_same_bits(shards: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbors, "BLOCK_BYTES", 700 * 4 * 24)  # several blocks, not aligned with the shards
+    monkeypatch.setattr(proposals, "BLOCK_BYTES", 700 * 4 * 24)  # several blocks, not aligned with the shards
     pool, targets = clustered(5000, 24), clustered(20, 24, seed=3)
     whole = tsds.nearest_neighbors(pool, targets, k=64)
     parts = tsds.nearest_neighbors([str(path) for path in cut(pool, shards, tmp_path)], targets, k=64)
@@ -161,6 +161,6 @@ def test_vectors_whose_squares_overflow_are_named(dtype: type, scale: float, tmp
 
 def test_a_search_that_loses_candidates_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else who asks for longer lists until they suffice would ask forever."""
-    monkeypatch.setattr(neighbors, "knn", lambda queries, rows, k: (np.full((3, k), np.inf), np.full((3, k), -1)))
+    monkeypatch.setattr(proposals, "knn", lambda queries, rows, k: (np.full((3, k), np.inf), np.full((3, k), -1)))
     with pytest.raises(RunError, match="lost candidates"):
         tsds.nearest_neighbors(clustered(100, 8), clustered(3, 8, seed=1), k=100)

@@ -10,7 +10,7 @@ import pytest
 from tests.search.data import clustered
 from tests.truth import brute_force
 from tests.truth.brute_force import nearest
-from tsds import neighbors, searching
+from tsds import proposals, searching
 from tsds.compare.comparison import compare
 from tsds.density import DensitySearch
 from tsds.embeddings.vectors import Vectors
@@ -28,8 +28,8 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several blocks and spans of a few thousand rows."""
     monkeypatch.setattr(on_device, "_PRODUCT", 1 << 15)
     monkeypatch.setattr(on_device, "_ROWS", 700)
-    monkeypatch.setattr(neighbors, "BLOCK_BYTES", 1500 * 4 * 24)
-    monkeypatch.setattr(neighbors, "DEVICE_BLOCKS", 1)
+    monkeypatch.setattr(proposals, "BLOCK_BYTES", 1500 * 4 * 24)
+    monkeypatch.setattr(proposals, "DEVICE_BLOCKS", 1)
 
 
 def largest(pool: Any) -> float:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tsds import census, checkpoint, corpus, encoding, neighbors, stages
+from tsds import census, checkpoint, corpus, encoding, proposals, stages
 from tsds.checkpoint import Checkpoint
 from tsds.cli import main
 from tsds.density import search
@@ -45,7 +45,7 @@ Checkpoint.keep = keep_and_tell  # type: ignore[method-assign]
 corpus.atomic_file = write_and_tell  # type: ignore[assignment]
 checkpoint.LEAST_ROWS = census.LEAST_ROWS = stages.LEAST_ROWS = encoding.LEAST_ROWS = 1
 corpus.PART_ROWS = ROWS
-neighbors.BLOCK_BYTES = search.BLOCK_BYTES = scan.BLOCK_BYTES = ROWS * 4 * DIM
+proposals.BLOCK_BYTES = search.BLOCK_BYTES = scan.BLOCK_BYTES = ROWS * 4 * DIM
 search.PART_ROWS = scan._SPAN_ROWS = ROWS
 
 if __name__ == "__main__":

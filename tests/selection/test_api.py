@@ -295,7 +295,7 @@ def test_less_memory_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> Non
     pool, targets = clustered(6000, 32), clustered(40, 32, seed=1)
     whole = tsds.select(pool, targets, size=100, bandwidth=0.2)
     assert (block_bytes(512 << 20, None), block_bytes(512 << 20, 800_000_000)) == (512 << 20, 100_000_000)
-    monkeypatch.setattr("tsds.neighbors.block_bytes", lambda wanted, allowed: allowed // 5000)  # 15 blocks
+    monkeypatch.setattr("tsds.proposals.block_bytes", lambda wanted, allowed: allowed // 5000)  # 15 blocks
     small = tsds.select(pool, targets, size=100, bandwidth=0.2, memory="300M")
     assert whole.indices.tobytes() == small.indices.tobytes()
     assert whole.probabilities.tobytes() == small.probabilities.tobytes()

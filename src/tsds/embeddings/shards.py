@@ -16,7 +16,7 @@ import orjson
 from numpy.typing import NDArray
 
 from tsds.arrays import Block, Rows
-from tsds.embeddings.vectors import NpyShard
+from tsds.embeddings.npy import NpyShard
 from tsds.errors import InputError
 from tsds.records import atomic_file, sha256_of
 

@@ -12,74 +12,10 @@ import numpy as np
 from tsds.arrays import Array, Block, Rows, new_array, runs
 from tsds.embeddings.columns import ColumnShard, RowGroups, column_of
 from tsds.embeddings.gradient_stores import bergson_store, trak_file
+from tsds.embeddings.npy import NpyShard, check_matrix
 from tsds.errors import InputError
 
 _COPIED_BYTES = 64 << 20
-_FLOATS = (np.float16, np.float32, np.float64)
-
-
-@dataclass(frozen=True)
-class NpyShard:
-    """One two-dimensional float .npy file, mapped a block at a time so that what was read can be let go."""
-
-    path: Path
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-    offset: int
-    fortran: bool
-
-    @classmethod
-    def open(cls, path: Path) -> NpyShard:
-        """Read the header and check it against the file.
-
-        Raises:
-          InputError: if it is missing, not a .npy file, holds objects (never unpickled) or other than 2-d floats.
-        """
-        try:
-            whole = np.load(path, mmap_mode="r", allow_pickle=False)
-        except FileNotFoundError:
-            raise InputError("no such file", path=path) from None
-        except (ValueError, OSError, EOFError) as error:
-            why = str(error)
-            if path.is_file() and not _is_npy(path):
-                raise InputError(
-                    "is not a .npy array", path=path, remedy="np.save one 2-d float array a file"
-                ) from None
-            if "pickle" in why.lower() or "Python objects" in why:
-                raise InputError(
-                    "holds Python objects, which are never loaded", path=path, remedy="save a plain float array"
-                ) from None
-            raise InputError(f"is not a whole .npy array: {why}", path=path, remedy="write it again") from None
-        if not isinstance(whole, np.memmap):
-            raise InputError("is not a .npy array", path=path, remedy="np.save one 2-d float array a file")
-        _check_matrix(whole.shape, whole.dtype, path)
-        fortran = bool(whole.flags.f_contiguous and not whole.flags.c_contiguous)
-        return cls(path, (int(whole.shape[0]), int(whole.shape[1])), whole.dtype, int(whole.offset), fortran)
-
-    def read(self, start: int, stop: int) -> Block:
-        """Rows start..stop as an array backed by the file."""
-        if self.fortran:
-            whole = np.load(self.path, mmap_mode="r", allow_pickle=False)
-            return np.ascontiguousarray(whole[start:stop])
-        if start == stop:
-            return np.empty((0, self.shape[1]), self.dtype)
-        row_bytes = self.shape[1] * self.dtype.itemsize
-        where = self.offset + start * row_bytes
-        return np.memmap(self.path, self.dtype, "r", where, (stop - start, self.shape[1]))
-
-    def rows(self, positions: Rows) -> Block:
-        """The rows at these ascending positions."""
-        if not self.fortran:
-            return np.asarray(self.read(0, self.shape[0])[positions])
-        out = np.empty((len(positions), self.shape[1]), self.dtype)
-        column_bytes = self.shape[0] * self.dtype.itemsize
-        step = max(1, _COPIED_BYTES // column_bytes)
-        for first in range(0, self.shape[1], step):  # columns as they lie in the file, mapped a few at a time
-            there = (self.shape[0], min(step, self.shape[1] - first))
-            some = np.memmap(self.path, self.dtype, "r", self.offset + first * column_bytes, there, "F")
-            for i in range(there[1]):
-                out[:, first + i] = some[:, i][positions]
-        return out
 
 
 @dataclass(frozen=True)
@@ -170,7 +106,7 @@ class Vectors:
             return cls([open_matrix(Path(x), groups) for x in source])
         refuse_masked(source, name)
         array = np.asarray(source)
-        _check_matrix(array.shape, array.dtype, name)
+        check_matrix(array.shape, array.dtype, name)
         return cls([ArrayShard(np.ascontiguousarray(array))])
 
     def __len__(self) -> int:
@@ -305,18 +241,3 @@ def refuse_masked(source: Any, name: str) -> None:
     """Raise InputError if an array, or one of a list of arrays, has masked values: NumPy would compute with them."""
     if any(np.ma.is_masked(one) for one in (source if isinstance(source, (list, tuple)) else [source])):
         raise InputError("holds masked values", path=name, remedy="fill or drop them")
-
-
-def _is_npy(path: Path) -> bool:
-    """Whether it begins as such files do, as far as it goes; NumPy takes anything else for pickled objects."""
-    with path.open("rb") as file:
-        return np.lib.format.MAGIC_PREFIX.startswith(file.read(len(np.lib.format.MAGIC_PREFIX)))
-
-
-def _check_matrix(shape: tuple[int, ...], dtype: np.dtype[Any], path: str | Path) -> None:
-    if dtype.hasobject:
-        raise InputError("holds Python objects, which are never loaded", path=path, remedy="save a plain float array")
-    if len(shape) != 2 or shape[1] == 0:
-        raise InputError(f"has shape {shape}", path=path, remedy="embeddings are a 2-d array, one row a record")
-    if dtype not in _FLOATS:
-        raise InputError(f"has type {dtype}", path=path, remedy="embeddings are float16, float32 or float64")
