@@ -19,8 +19,8 @@ from tsds.inputs import Inputs
 from tsds.methods import Answer, Problem, method_named
 from tsds.methods.problem import Texts
 from tsds.neighbors import NeighborSearch
-from tsds.selecting import asked_strength, drawn_from, problem_of, solved
 from tsds.settings import Settings
+from tsds.solving import asked_strength, drawn_from, problem_of, solved
 from tsds.stages import Stages
 from tsds.suggestions import nearest_name
 

@@ -16,8 +16,8 @@ from tsds.compare.statistics import Interval
 from tsds.errors import InputError
 from tsds.inputs import prepare
 from tsds.searching import neighbor_search, working
-from tsds.selecting import choose_bandwidth, examples_wanted
 from tsds.settings import Settings
+from tsds.solving import choose_bandwidth, examples_wanted
 from tsds.stages import Listener
 from tsds.target_weights import shared_by_density
 

@@ -26,8 +26,8 @@ from tsds.records import Pool, atomic_file
 from tsds.records.dialogue import turns_of
 from tsds.scratch import owned
 from tsds.searching import neighbor_search
-from tsds.selecting import choose_bandwidth, examples_wanted
 from tsds.settings import Settings
+from tsds.solving import choose_bandwidth, examples_wanted
 from tsds.stages import Stages
 
 #: Neighbours of a target that the shared search brings at least.

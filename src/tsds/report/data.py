@@ -9,8 +9,8 @@ import tsds
 from tsds.methods import METHODS
 from tsds.records import Pool
 from tsds.report.facts import Counted, Example, Facts, Group, PathRow, Strength, TargetFact
-from tsds.selecting import asked_strength
 from tsds.selection import Selection
+from tsds.solving import asked_strength
 from tsds.transport.penalty import alpha_from_penalty
 
 #: Chosen records on the screen and on the page, targets on the page, points of the path, and characters of a text.
