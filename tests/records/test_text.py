@@ -14,6 +14,7 @@ from tsds.records.text import parts_of
 CHAT = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]
 
 CALL = {"name": "look", "arguments": '{"at": "ü"}'}
+USE = {"type": "tool_use", "id": "1", "name": "look", "input": {}}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,21 @@ CALL = {"name": "look", "arguments": '{"at": "ü"}'}
         ({"instruction": "i", "input": "x", "context": "c", "output": "o", "response": "r"}, "i\nx\no"),
         ({"question": "q", "response": "r", "system_prompt": "s"}, "s\nq\nr"),
         ({"system": "s", "question": "q", "answer": "a", "response": "r"}, "s\nq\na"),
+        ({"messages": [{"role": "assistant", "content": [USE | {"input": {"at": "ü"}}]}]}, 'look {"at": "ü"}'),
+        ({"messages": [{"role": "user", "content": [{"type": "tool_result", "content": "found"}]}]}, "found"),
+        (
+            {"messages": [{"content": [{"type": "text", "text": "So:"}, USE, USE | {"input": None}]}]},
+            "So:\nlook {}\nlook",
+        ),
+        ({"prompt": "p", "chosen": "c", "rejected": "r"}, "p\nc"),
+        ({"system": "s", "question": "q", "chosen": "c", "rejected": "r"}, "s\nq\nc"),
+        ({"chosen": "Human: p\nBot: c", "rejected": "Human: p\nBot: r"}, "Human: p\nBot: c"),
+        ({"prompt": "Human: p\n", "chosen": "Human: p\nBot: c", "rejected": "Human: p\nBot: r"}, "Human: p\nBot: c"),
+        ({"prompt": "Why?", "chosen": CHAT, "rejected": CHAT[:1]}, "Why?\nBecause."),
+        ({"prompt": CHAT[:1], "chosen": CHAT[1:], "rejected": CHAT[1:]}, "Why?\nBecause."),
+        ({"prompt": "Why?", "chosen": json.dumps(CHAT[1:]), "rejected": "[]"}, "Why?\nBecause."),
+        ({"prompt": "p", "response": "r", "chosen": True}, "p\nr"),
+        ({"prompt": "p", "completion": "c", "chosen": None}, "p\nc"),
     ],
 )
 def test_layouts_are_found(record: object, text: str) -> None:
@@ -68,6 +84,8 @@ def test_each_field_of_a_layout_has_its_speaker() -> None:
         ("assistant", "Arr, four"),
     )
     assert turns_of(TextSpec().text_of(dolly)) == (("user", "Name it\nA blue sky"), ("assistant", "blue"))
+    pair = {"rejected": "5", "chosen": [{"role": "assistant", "content": "4"}], "prompt": "2+2?"}
+    assert turns_of(TextSpec().text_of(pair)) == (("user", "2+2?"), ("assistant", "4"))
     assert parts_of(orca) == list(orca.items()) and parts_of(dolly) == list(dolly.items())
     assert parts_of({"question": "q", "answer": 42}) == [("question", "q"), ("answer", "42")]
 

@@ -50,8 +50,10 @@ def turns_of(text: str) -> tuple[Turn, ...]:
 
 
 def calls_of(message: dict[str, Any]) -> str:
-    """The calls of tools in a message, as text: a line each, the name and the arguments."""
+    """The calls of tools in a message or a part of one, as text: a line each, the name and the arguments."""
     calls = message.get("tool_calls") or message.get("function_call")
+    if message.get("type") == "tool_use":  # Anthropic's are parts of the content, of a name and an input
+        calls = {"name": message.get("name"), "arguments": message.get("input")}
     if isinstance(calls, str):
         calls = _parsed(calls)
     return "\n".join(text for call in (calls if isinstance(calls, list) else [calls]) if (text := _call(call)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -21,6 +21,7 @@ LAYOUTS: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = (
     (("text",), ()),
     (("messages",), ()),  # chats: [{"role": ..., "content": ...}]
     (("conversations",), ()),  # ShareGPT: [{"from": ..., "value": ...}]
+    (("chosen",), (("system_prompt", "system"), ("prompt", "question", "instruction"))),  # of two answers the better
     (("instruction",), (("input", "context"), ("output", "response"))),  # Alpaca, Dolly
     (("prompt",), (("completion",), ("response",))),
     (("question",), (("system_prompt", "system"), ("answer", "response"))),  # the latter of OpenOrca
@@ -30,10 +31,11 @@ LAYOUTS: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = (
 _SPEAKERS = (
     dict.fromkeys(("system_prompt", "system"), "system")
     | dict.fromkeys(("instruction", "input", "context", "prompt", "question"), "user")
-    | dict.fromkeys(("output", "completion", "response", "answer"), "assistant")
+    | dict.fromkeys(("output", "completion", "response", "answer", "chosen"), "assistant")
 )
+_ORDER = ("system", "user", "assistant")
 #: Fields that hold a chat, also where it is stored as JSON text.
-_CHATS = ("messages", "conversations")
+_CHATS = ("messages", "conversations", "chosen")
 _ABSENT = object()
 _FIELDS_SHOWN = 12
 _REMEDY = "choose one with --text-field or several with --template"
@@ -158,12 +160,27 @@ def _joined(record: dict[str, Any]) -> dict[str, bool]:
     """The fields that text is found in, in order, each with whether it may be a number; none if no layout fits."""
     for needed, more in LAYOUTS:
         if all(record.get(name) is not None for name in needed):
+            if needed == ("chosen",):
+                if not isinstance(record["chosen"], (str, list)):
+                    continue  # a flag, not an answer
+                if _whole(record):
+                    return {"chosen": False}
             there = ([name for name in group if record.get(name) is not None] for group in more)
             # Of a group the first that says something: tables have empty cells for what another layout's rows lack.
             chosen = [max(group, key=lambda name: record[name] != "") for group in there if group]
-            ordered = sorted([*needed, *chosen], key=lambda name: _SPEAKERS.get(name) != "system")
+            ordered = [*needed, *chosen]
+            if len(ordered) > 1:
+                ordered.sort(key=lambda name: _ORDER.index(_SPEAKERS[name]))
             return {name: name in chosen for name in ordered}
     return {}
+
+
+def _whole(record: dict[str, Any]) -> bool:
+    """Whether the better of two answers comes with its prompt, as it does where both are whole conversations."""
+    better, prompt = _chat_in(record["chosen"], "chosen"), record.get("prompt")
+    if _is_chat(better):
+        return any(_role(message, 1) != "assistant" for message in better)
+    return isinstance(better, str) and isinstance(prompt, str) and better.startswith(prompt)
 
 
 def _exchange(parts: dict[str, str]) -> str:
@@ -250,7 +267,7 @@ def _chat_in(value: object, name: str) -> object:
     return unpacked(value) if name in _CHATS else value
 
 
-def _is_chat(value: object) -> bool:
+def _is_chat(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list) and any(isinstance(message, dict) for message in value)
 
 
@@ -271,7 +288,7 @@ def _content(message: object, name: str) -> str:
     if isinstance(message, str):
         return message
     if isinstance(message, dict):
-        # An image is a message without text; so is a call of a tool, but for what it calls.
+        # An image is a message without text; so is a call of a tool, but for what it calls (calls_of).
         content = next((message[key] for key in ("content", "value", "text") if message.get(key) is not None), "")
         if isinstance(content, Sequence) and not isinstance(content, str):
             content = "\n".join(text for part in content if part is not None and (text := _content(part, name)))
