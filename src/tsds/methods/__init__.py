@@ -39,7 +39,8 @@ class Method:
       room: from the size and the number of targets, how many candidates a target it will list; 0 if it can't tell.
       tried: selections it makes at least to choose its settings, where the targets are enough to hold some out.
       fixed: settings that are part of the method, None for those it finds itself; to ask for another value is an error.
-      strong: whether it has a strength of diversity; to ask for one is an error else.
+      strong: whether it has a strength of diversity; to ask for one is an error else, as for a bandwidth it is where
+        nothing weighs.
     """
 
     line: str
@@ -62,6 +63,9 @@ class Method:
             if getattr(settings, name) is not None:
                 flag = "--" + name.replace("_", "-")
                 raise InputError(f"{flag} means nothing to method {asked.method}", remedy="--method kde has it")
+        if settings.bandwidth not in ("auto", 0) and not self.weighs and settings.target_weights != "density":
+            remedy = "--method kde has one, or --target-weights density"
+            raise InputError(f"--bandwidth means nothing to method {asked.method}", remedy=remedy)
         return settings
 
 
