@@ -15,28 +15,36 @@ from tsds.evaluate.cells import Cell, Place
 from tsds.evaluate.classifier import f1
 from tsds.evaluate.markdown import markdown
 from tsds.evaluate.results import plot
-from tsds.evaluate.statistics import Paired, bootstrap, by_seed, record_of
+from tsds.evaluate.statistics import Interval, Paired, bootstrap, by_seed, record_of, said_by_seed
 from tsds.evaluate.tables import Outcome, Table, tables_of
 
 
 def test_the_bootstrap_by_hand() -> None:
     # Two values: the means are -1, 1, 3 with chances 1/4, 1/2, 1/4.
-    assert bootstrap([{0: -1.0, 1: 3.0}]) == (-1, 3)
+    assert bootstrap(np.array([-1.0, 3.0])) == (-1, 3)
     # Of 0, 0, 0, 4 the mean of four draws is the number of fours: chances .316, .422, .211, .047, .004.
-    assert bootstrap([{0: 0.0, 1: 0, 2: 0, 3: 4}]) == (0, 3)
-    # Two groups with seeds of their own, drawn by chance: the mean of two means of two fair coins.
-    assert bootstrap([{0: 0.0, 1: 1.0}, {2: 0.0, 3: 1.0}])[0] == 0
+    assert bootstrap(np.array([0.0, 0, 0, 4])) == (0, 3)
+    # Six are drawn by chance: of five zeros and a six the number of sixes, chances .335, .402, .201, .054, .008.
+    assert bootstrap(np.array([0.0, 0, 0, 0, 0, 6])) == (0, 3)
 
 
 def test_what_a_seed_does_to_all_targets_is_drawn_once_for_all() -> None:
     """The noise of a model that serves every target does not go away with the number of targets."""
     luck = {seed: float(x) for seed, x in enumerate(np.random.default_rng(1).normal(size=5))}
     apart = [{seed + 5 * i: x for seed, x in luck.items()} for i in range(8)]
-    assert bootstrap([luck] * 8) == pytest.approx(bootstrap([luck]))
-    one, many = (np.ptp(bootstrap(groups)) for groups in ([luck] * 8, apart))
-    assert 0.3 < many / one < 0.4  # by the root of eight less, had each target a model of its own
-    # Against -1, 3 on the seeds 0 and 1: of seven groups six share them, and weigh six times as much.
-    assert bootstrap([*[{0: -1.0, 1: 3.0}] * 6, {2: 1.0}]) == pytest.approx(((6 * -1 + 1) / 7, (6 * 3 + 1) / 7))
+    assert said_by_seed([luck] * 8) == pytest.approx(list(luck.values()))
+    spread = [Interval.of(said_by_seed(groups)).error for groups in ([luck] * 8, apart)]
+    assert spread[1] / spread[0] == pytest.approx(8**-0.5)  # had each target a model of its own
+    # Seeds that some targets lack make it no narrower: the standard error is that of many such means.
+    held = [(0, 1, 2, 3, 4), (0, 1, 2, 3), (0, 1, 2), (0, 1, 4)]
+    found = []
+    for draw in np.random.default_rng(2).normal(size=(2000, 5)):
+        found.append(Interval.of(said_by_seed([{s: float(draw[s]) for s in seeds} for seeds in held])))
+    error = np.sqrt(np.mean([one.error**2 for one in found]))
+    assert error == pytest.approx(np.std([one.mean for one in found]), rel=0.05)
+    # One of two targets lacks the seed 2: twice as far off zero on 0 and 1, by the root of 3 * 2 / (2 * 1).
+    off = 3**0.5 / 2
+    assert said_by_seed([{1: 3.0, 0: 1.0}, {0: 4.0, 1: 5.0, 2: 6.0}]) == pytest.approx([3 - off, 3.5 + off, 4])
 
 
 def test_pairs_are_paired_by_seed() -> None:

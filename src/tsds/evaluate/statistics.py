@@ -11,7 +11,7 @@ import numpy as np
 from tsds.arrays import Array
 from tsds.compare.statistics import Interval
 
-__all__ = ["Interval", "Paired", "Record", "bootstrap", "record_of"]
+__all__ = ["Interval", "Paired", "Record", "bootstrap", "by_seed", "record_of", "said_by_seed"]
 
 #: Up to this many resamples all are gone through; beyond it as many are drawn.
 _RESAMPLES = 10_000
@@ -47,9 +47,8 @@ class Paired:
         seeds = sorted(mine.keys() & theirs.keys())
         if not seeds:
             return None
-        by = {seed: mine[seed] - theirs[seed] for seed in seeds}
-        gaps = np.array(list(by.values()))
-        low, high = bootstrap([by])
+        gaps = np.array([mine[seed] - theirs[seed] for seed in seeds])
+        low, high = bootstrap(gaps)
         student = Interval.of(gaps)
         ahead = int((gaps < 0).sum() if lower else (gaps > 0).sum())
         return cls(float(gaps.mean()), low, high, student.low, student.high, len(seeds), ahead)
@@ -84,29 +83,43 @@ class Record:
     seeds: int
 
 
-def bootstrap(groups: Sequence[Mapping[int, float]], seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of the mean of the groups' means, resampling seeds.
+def bootstrap(values: Array, seed: int = 0) -> tuple[float, float]:
+    """The 95 % interval of the mean, resampling seeds; of few all resamples are gone through, every way to take n of n.
 
-    Groups of the same seeds get the same draws: an arm that doesn't look at the target is one model a seed for all of
-    them, whose luck is in every group. If all have the same few seeds, all draws are gone through: every way to take n
-    of n with repeats.
+    Args:
+      values: [seeds].
+    """
+    n = len(values)
+    if n**n <= _RESAMPLES:
+        means = np.array([np.mean(one) for one in product(values, repeat=n)])
+    else:
+        rng = np.random.default_rng([seed, 29])
+        means = values[rng.integers(0, n, (_RESAMPLES, n))].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975], method="inverted_cdf")
+    return float(low), float(high)
+
+
+def said_by_seed(groups: Sequence[Mapping[int, float]]) -> Array:
+    """What each seed says of the mean of the groups' means, [seeds]; their mean is that.
+
+    An arm that doesn't look at the target is one model a seed for all of them, whose luck is in every group: a seed is
+    one draw, of all groups that have it. Of groups of the same seeds it says the mean over them. Where some lack seeds,
+    deviations from a group's mean are weighted so that the variance of the mean comes out right, whether groups share
+    all their seeds, some or none.
 
     Args:
       groups: differences by seed.
     """
-    same: dict[tuple[int, ...], list[Array]] = {}
+    seeds = sorted(set().union(*groups))
+    n = len(seeds)
+    said = np.full(n, np.mean([np.mean(list(one.values())) for one in groups]))
     for one in groups:
-        seeds = sorted(one)
-        same.setdefault(tuple(seeds), []).append(np.array([one[s] for s in seeds]))
-    parts = [np.mean(values, axis=0) for values in same.values()]
-    if len(parts) == 1 and len(parts[0]) ** len(parts[0]) <= _RESAMPLES:
-        means = np.array([np.mean(one) for one in product(parts[0], repeat=len(parts[0]))])
-    else:
-        rng = np.random.default_rng([seed, 29])
-        drawn = [values[rng.integers(0, len(values), (_RESAMPLES, len(values)))].mean(axis=1) for values in parts]
-        means = np.average(drawn, axis=0, weights=[len(values) for values in same.values()])
-    low, high = np.quantile(means, [0.025, 0.975], method="inverted_cdf")
-    return float(low), float(high)
+        k = len(one)
+        if k > 1:
+            values = np.array(list(one.values()))
+            weight = np.sqrt(n * (n - 1) / (k * (k - 1))) / len(groups)
+            said[np.searchsorted(seeds, list(one))] += weight * (values - values.mean())
+    return said
 
 
 def by_seed(tables: Sequence[dict[int, float]]) -> dict[int, float]:
@@ -125,8 +138,9 @@ def record_of(gaps: Sequence[Mapping[int, float]], verdicts: Sequence[str]) -> R
       gaps: the differences of each, by seed.
       verdicts: of each target and size.
     """
-    low, high = bootstrap(gaps)
-    mean = float(np.mean([np.mean(list(one.values())) for one in gaps]))
+    said = said_by_seed(gaps)
+    mean = float(said.mean())
+    low, high = bootstrap(said)
     return Record(
         mean, low, high, verdicts.count("win"), verdicts.count("tie"), verdicts.count("loss"), min(map(len, gaps))
     )
