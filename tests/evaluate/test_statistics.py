@@ -15,7 +15,7 @@ from tsds.evaluate.cells import Cell, Place
 from tsds.evaluate.classifier import f1
 from tsds.evaluate.markdown import markdown
 from tsds.evaluate.results import plot
-from tsds.evaluate.statistics import Interval, Paired, bootstrap, by_seed, record_of, said_by_seed
+from tsds.evaluate.statistics import Interval, Paired, bootstrap, by_seed, interval95, record_of, said_by_seed
 from tsds.evaluate.tables import Outcome, Table, tables_of
 
 
@@ -57,9 +57,9 @@ def test_pairs_are_paired_by_seed() -> None:
     assert Paired.of({0: 1.0}, {1: 1.0}, lower=True) is None
     gaps = {0: 0.5, 1: 0.6, 2: 0.1}  # all above zero, but three draws do not tell: t says 0.4 +- 0.66
     few = Paired.of(gaps, dict.fromkeys(gaps, 0.0), lower=False)
-    assert few is not None and few.low > 0 > few.t_low and few.verdict(lower=False) == "tie"
     student = ttest_1samp([*gaps.values()], 0).confidence_interval()
-    assert (few.t_low, few.t_high) == pytest.approx((student.low, student.high), rel=1e-3)
+    assert few is not None and few.low < 0 and few.verdict(lower=False) == "tie"
+    assert (few.low, few.high) == pytest.approx((student.low, student.high), rel=1e-3)
     alone = Paired.of({0: 1.0}, {0: 0.0}, lower=False)
     assert alone is not None and alone.verdict(lower=False) == "tie"  # one pair decides nothing
 
@@ -68,6 +68,23 @@ def test_the_record_weighs_groups_the_same() -> None:
     found = record_of([{0: 1.0, 1: 1.0}, {0: -3.0}], ["win", "tie"])
     assert found.mean == -1 and (found.wins, found.ties, found.losses) == (1, 1, 0)
     assert (found.low, found.high, found.seeds) == (-1, -1, 1)
+
+
+def test_the_interval_over_all_targets_holds_the_truth_of_a_few_seeds() -> None:
+    # Means of the targets by seed 1, 2, 6: 3 +- 4.303 * sqrt(7 / 3); the bootstrap says 1 to 6.
+    found = record_of([{0: 0.0, 1: 2.0, 2: 4.0}, {0: 2.0, 1: 2.0, 2: 8.0}], ["tie", "tie"])
+    reach = 4.303 * math.sqrt(7 / 3)
+    assert (found.mean, found.low, found.high) == pytest.approx((3, 3 - reach, 3 + reach))
+    # Where one target has two seeds only, as much as two say; here said by three: 3, 3 - d, 3 + d.
+    d = math.sqrt(3 * 2 / (2 * 1)) / 2
+    found = record_of([{0: 2.0, 1: 2.0, 2: 2.0}, {0: 3.0, 1: 5.0}], ["tie", "tie"])
+    assert (found.low, found.high) == pytest.approx((3 - 12.706 * d / 3**0.5, 3 + 12.706 * d / 3**0.5))
+    # Of 38 zeros and two ones the bootstrap reaches farther up, to five in forty, and Student's t farther down.
+    low, high = interval95(np.repeat([0.0, 1.0], [38, 2]), 40)
+    assert low == pytest.approx(0.05 - 2.0227 * math.sqrt(0.05 * 0.95 / 39), rel=1e-3) and high == 5 / 40
+    draws = np.random.default_rng(7).normal(size=(400, 3, 5))
+    records = [record_of([dict(enumerate(seeds.tolist())) for seeds in targets], []) for targets in draws]
+    assert np.mean([one.low <= 0 <= one.high for one in records]) > 0.93  # by the bootstrap alone 0.84
 
 
 def test_sizes_of_a_seed_are_not_draws_of_their_own() -> None:

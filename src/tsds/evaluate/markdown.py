@@ -9,11 +9,15 @@ from tsds.evaluate.statistics import Paired
 from tsds.evaluate.tables import FACTS, Outcome, Table
 
 _FACTS = ("passes", "text_tokens", "reply_tokens", "test_reply_tokens", "leaks", "select_seconds", "train_seconds")
+_HEAD = (
+    "In brackets 95 % intervals over the seeds: of scores by Student's t; of differences, paired by seed, as far as "
+    "the bootstrap or Student's t reaches, in bold where that leaves out zero.\n"
+)
 
 
 def markdown(found: Outcome) -> str:
     """A table for each target, size, condition and equality, and over all of them one for each of two measures."""
-    parts = [_table(found, table) for table in found.tables]
+    parts = [_HEAD, *(_table(found, table) for table in found.tables)]
     for measure in list(found.measures)[:2] if len(found.tables) > 1 else ():
         records = found.records(measure)
         if records:
@@ -49,7 +53,7 @@ def _table(found: Outcome, table: Table) -> str:
 
 
 def _gap(pair: Paired, *, lower: bool) -> str:
-    """A difference with its interval, in bold where that leaves zero out; one seed has no interval."""
+    """A difference with its interval, in bold where that leaves out zero; one seed has no interval."""
     if pair.pairs < 2:
         return f"{pair.mean:+.4f}"
     text = f"{pair.mean:+.4f} [{pair.low:+.4f}, {pair.high:+.4f}]"
@@ -63,7 +67,7 @@ def _over_all(found: Outcome, measure: str, records: Iterable[dict[str, Any]]) -
          f"{one['wins']} / {one['ties']} / {one['losses']}"]
         for one in records
     ]  # fmt: skip
-    head = f"{found.measures[measure].head}, difference"
+    head = f"{found.measures[measure].head}, difference [95 %, the wider of bootstrap and t]"
     table = _lines(["method", "against", "where", head, "wins / ties / losses"], rows)
     return f"### Over all: {found.measures[measure].head}\n\n{table}"
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
 from tsds.arrays import Array
-from tsds.compare.statistics import Interval
+from tsds.compare.statistics import Interval, t95
 
-__all__ = ["Interval", "Paired", "Record", "bootstrap", "by_seed", "record_of", "said_by_seed"]
+__all__ = ["Interval", "Paired", "Record", "bootstrap", "by_seed", "interval95", "record_of", "said_by_seed"]
 
 #: Up to this many resamples all are gone through; beyond it as many are drawn.
 _RESAMPLES = 10_000
@@ -23,8 +22,7 @@ class Paired:
 
     Attributes:
       mean: of the differences.
-      low, high: 95 % interval by the paired bootstrap, which is too narrow for a few pairs.
-      t_low, t_high: the same by Student's t.
+      low, high: 95 % interval, as `interval95`.
       pairs: how many.
       ahead: in how many the first is better.
     """
@@ -32,8 +30,6 @@ class Paired:
     mean: float
     low: float
     high: float
-    t_low: float
-    t_high: float
     pairs: int
     ahead: int
 
@@ -48,18 +44,13 @@ class Paired:
         if not seeds:
             return None
         gaps = np.array([mine[seed] - theirs[seed] for seed in seeds])
-        low, high = bootstrap(gaps)
-        student = Interval.of(gaps)
+        low, high = interval95(gaps, len(seeds))
         ahead = int((gaps < 0).sum() if lower else (gaps > 0).sum())
-        return cls(float(gaps.mean()), low, high, student.low, student.high, len(seeds), ahead)
+        return cls(float(gaps.mean()), low, high, len(seeds), ahead)
 
     def verdict(self, *, lower: bool) -> str:
-        """ "win" or "loss" where both intervals leave out zero, else "tie"; one pair alone decides nothing.
-
-        By the bootstrap alone every other comparison of two seeds without any difference would be one, of five every
-        sixth.
-        """
-        if self.pairs < 2 or any(a <= 0 <= b for a, b in ((self.low, self.high), (self.t_low, self.t_high))):
+        """ "win" or "loss" where the interval leaves out zero, else "tie"; one pair alone decides nothing."""
+        if self.pairs < 2 or self.low <= 0 <= self.high:
             return "tie"
         return "win" if (self.high < 0) == lower else "loss"
 
@@ -69,7 +60,7 @@ class Record:
     """How a method did against another over several targets and sizes.
 
     Attributes:
-      mean, low, high: of the differences, each target weighing the same; bootstrap over the seeds.
+      mean, low, high: of the differences, each target weighing the same; the interval as `interval95`.
       wins, ties, losses: how many of the targets and sizes.
       seeds: the fewest of a target; of one, low and high are the mean itself and tell nothing.
     """
@@ -83,6 +74,24 @@ class Record:
     seeds: int
 
 
+def interval95(values: Array, seeds: int) -> tuple[float, float]:
+    """The 95 % interval of the mean: as far as the paired bootstrap reaches, or Student's t where that reaches farther.
+
+    Of five normal seeds the bootstrap alone holds the truth in 84 of 100 cases, of three in 76. That of t relies on
+    their being normal.
+
+    Args:
+      values: [seeds].
+      seeds: how many count for the freedom of t: the fewest of a target; of one the interval is the mean itself.
+    """
+    mean = float(values.mean())
+    if seeds < 2:
+        return mean, mean
+    low, high = bootstrap(values)
+    reach = t95(seeds - 1) * Interval.of(values).error
+    return min(low, mean - reach), max(high, mean + reach)
+
+
 def bootstrap(values: Array, seed: int = 0) -> tuple[float, float]:
     """The 95 % interval of the mean, resampling seeds; of few all resamples are gone through, every way to take n of n.
 
@@ -91,7 +100,7 @@ def bootstrap(values: Array, seed: int = 0) -> tuple[float, float]:
     """
     n = len(values)
     if n**n <= _RESAMPLES:
-        means = np.array([np.mean(one) for one in product(values, repeat=n)])
+        means = values[np.indices((n,) * n).reshape(n, -1)].mean(axis=0)
     else:
         rng = np.random.default_rng([seed, 29])
         means = values[rng.integers(0, n, (_RESAMPLES, n))].mean(axis=1)
@@ -140,7 +149,6 @@ def record_of(gaps: Sequence[Mapping[int, float]], verdicts: Sequence[str]) -> R
     """
     said = said_by_seed(gaps)
     mean = float(said.mean())
-    low, high = bootstrap(said)
-    return Record(
-        mean, low, high, verdicts.count("win"), verdicts.count("tie"), verdicts.count("loss"), min(map(len, gaps))
-    )
+    fewest = min(map(len, gaps))
+    low, high = interval95(said, fewest)
+    return Record(mean, low, high, verdicts.count("win"), verdicts.count("tie"), verdicts.count("loss"), fewest)

@@ -60,9 +60,8 @@ def print_outcome(console: Console, found: Outcome) -> None:
             f"{row['wins']} / {row['ties']} / {row['losses']}",
         )  # fmt: skip
     console.print(shown)
-    console.print(
-        Text("a win or loss: paired bootstrap and Student's t over the seeds both leave out zero", style="dim")
-    )
+    note = "interval: the wider of paired bootstrap and Student's t over the seeds; a win or loss: it leaves out zero"
+    console.print(Text(note, style="dim"))
 
 
 def _print_table(console: Console, found: Outcome, table: Table) -> None:
