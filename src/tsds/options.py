@@ -112,7 +112,7 @@ Methods = Annotated[
     Option("--methods", help="Those to compare, each with its settings: kde balanced:neighbors=30,sampling=top."),
 ]
 Folds = Annotated[int, Option("--folds", help="The targets are split so; each part is held out once.")]
-Draws = Annotated[int, Option("--draws", help="How often they are split anew.")]
+Draws = Annotated[int, Option("--draws", help="How often they are split anew; intervals stay as wide.")]
 Points = Annotated[int, Option("--points", min=2, max=1000, help="Rows of the table.")]
 Reach = Annotated[float, Option("--reach", min=1.0, help="How far beyond the strength that the size asks for.")]
 Folder = Annotated[Path, Argument(help="The folder of a run.")]

@@ -39,6 +39,21 @@ def test_intervals_by_hand() -> None:
         assert t95(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=2e-4)
 
 
+def test_dealing_the_same_targets_again_is_no_new_evidence() -> None:
+    one = np.array([1.0, 2.0, 3.0, 6.0])
+    assert Interval.of(np.array([one])) == Interval.of(one)
+    again = Interval.of(np.array([one, one[::-1], one]))
+    assert (again.mean, again.error, again.count) == pytest.approx((3, Interval.of(one).error, 12))
+    assert (again.low, again.high) == pytest.approx((Interval.of(one).low, Interval.of(one).high))
+    # 150 targets dealt ten times into five folds: the error is that of their mean, and the interval holds the truth.
+    rng, found = np.random.default_rng(0), []
+    for targets in rng.normal(size=(300, 150)):
+        deals = [targets[rng.permutation(150)].reshape(5, 30).mean(axis=1) for _ in range(10)]
+        found.append(Interval.of(np.array(deals)))
+    assert np.mean([x.error for x in found]) == pytest.approx(150**-0.5, rel=0.1)
+    assert np.mean([x.low <= 0 <= x.high for x in found]) > 0.95
+
+
 def test_methods_are_paired_on_the_same_folds_and_auto_beats_random() -> None:
     found = compare(POOL, TARGETS, Settings(size=50), ["auto", "round-robin", "random"], folds=4, draws=2)
     assert len(found.cells) == 3 * 4 * 2
@@ -47,7 +62,8 @@ def test_methods_are_paired_on_the_same_folds_and_auto_beats_random() -> None:
     pairs = [
         found.values("random", "cost")[at] - found.values("auto", "cost")[at] for at in found.values("auto", "cost")
     ]
-    assert behind.mean == pytest.approx(np.mean(pairs)) and behind.low > 0
+    assert behind.mean == pytest.approx(np.mean(pairs)) and behind.mean > 2 * behind.error
+    assert behind == Interval.of(np.array(pairs).reshape(2, 4))  # by draw
     again = compare(POOL, TARGETS, Settings(size=50), ["random"], folds=4, draws=2)
     assert again.values("random", "cost") == found.values("random", "cost")  # whoever else is compared
     other = found.to_json()["overlap"]

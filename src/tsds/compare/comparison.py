@@ -54,7 +54,7 @@ class Comparison:
 
     def interval(self, name: str, measure: str) -> Interval:
         """Its mean and interval."""
-        return Interval.of(np.array(list(self.values(name, measure).values())))
+        return self._interval(self.values(name, measure))
 
     @property
     def best(self) -> str:
@@ -64,7 +64,7 @@ class Comparison:
     def behind(self, name: str, other: str | None = None) -> Interval:
         """Paired differences of the held-out cost to another contender's, by default the best one's."""
         mine, theirs = self.values(name, "cost"), self.values(other or self.best, "cost")
-        return Interval.of(np.array([mine[at] - theirs[at] for at in mine if at in theirs]))
+        return self._interval({at: mine[at] - theirs[at] for at in mine if at in theirs})
 
     def table(self) -> list[dict[str, Any]]:
         """One row a contender, the best first."""
@@ -92,6 +92,10 @@ class Comparison:
             "names": self.names,
             "overlap": overlaps(self.cells, self.names),
         }
+
+    def _interval(self, values: dict[tuple[int, int], float]) -> Interval:
+        draws = sorted({draw for draw, _ in values})
+        return Interval.of(np.array([[values[draw, fold] for fold in range(self.folds)] for draw in draws]))
 
     def _groups(self, name: str) -> dict[str, float]:
         mine = [cell.groups for cell in self.cells if cell.contender == name]

@@ -20,6 +20,8 @@ class Interval:
     """A mean with its standard error and 95 % interval (Student's t over the cells).
 
     Folds of one draw share targets, so that cells are not quite independent and the interval is a little narrow.
+    Another draw deals the same targets again, which is no new evidence: error and freedom are those of one draw, its
+    variance averaged over draws.
 
     Attributes:
       mean, error: of the cells.
@@ -35,13 +37,13 @@ class Interval:
 
     @classmethod
     def of(cls, values: Array) -> Interval:
-        """Of [cells]."""
-        mean = float(np.mean(values))
-        if len(values) < 2:
-            return cls(mean, 0.0, mean, mean, len(values))
-        error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
-        reach = t95(len(values) - 1) * error
-        return cls(mean, error, mean - reach, mean + reach, len(values))
+        """Of [cells], or [draws, folds]."""
+        mean, n = float(np.mean(values)), values.shape[-1]
+        if n < 2:
+            return cls(mean, 0.0, mean, mean, values.size)
+        error = float(np.sqrt(np.mean(np.var(values, axis=-1, ddof=1)) / n))
+        reach = t95(n - 1) * error
+        return cls(mean, error, mean - reach, mean + reach, values.size)
 
 
 def t95(freedom: int) -> float:
