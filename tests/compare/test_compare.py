@@ -111,7 +111,13 @@ def test_contenders_have_settings_of_their_own() -> None:
     tuned = Contender.parse("balanced:neighbors=30,sampling=top", common).settings
     assert (tuned.method, tuned.neighbors, tuned.sampling) == ("balanced", 30, "top")
     assert Contender.parse("kde-published", Settings(size=10, bandwidth=0.3)).settings.bandwidth == 0.1
+    for name in ("auto", "kde:bandwidth=0.2"):  # one of its own, or that of all
+        settings = Contender.parse(name, Settings(size=10, bandwidth=0.3)).settings
+        assert settings.bandwidth == (0.3 if name == "auto" else 0.2)
     for wrong, message in (
+        ("topk:bandwidth=0.2", "--bandwidth means nothing to method topk"),
+        ("kde-published:bandwidth=0.2", "method kde-published has --bandwidth 0.1"),
+        ("kde:bandwidth=-1", "--bandwidth is -1"),
         ("kdee", "did you mean"),
         ("kde:alfa=1", "did you mean alpha"),
         ("kde:alpha=x", "is a number"),
@@ -120,6 +126,13 @@ def test_contenders_have_settings_of_their_own() -> None:
     ):
         with pytest.raises(InputError, match=message):
             Contender.parse(wrong, common)
+
+
+def test_published_settings_may_be_spelt_out() -> None:
+    spelt = [f"kde:alpha=0.6,scale=5,bandwidth={h},sampling=multinomial" for h in (0.1, 4)]
+    found = compare(POOL, TARGETS, Settings(size=50, bandwidth=0), ["kde-published", *spelt], folds=2)
+    published, same, wide = (found.values(name, "effective_size") for name in found.names)
+    assert published == same != wide
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tsds.stages import Stages
 from tsds.suggestions import nearest_name
 
 #: Settings that may be given with a method, as in "balanced:neighbors=30,sampling=top".
-_NUMBERS = ("alpha", "scale", "neighbors", "effective_size", "capacity")
+_NUMBERS = ("alpha", "scale", "neighbors", "effective_size", "capacity", "bandwidth")
 _TUNED: dict[str, Callable[[str], Any]] = dict.fromkeys(_NUMBERS, float) | {"sampling": str}
 
 
