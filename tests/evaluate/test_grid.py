@@ -227,6 +227,10 @@ def test_a_killed_grid_goes_on(tmp_path: Path) -> None:
     table = whole.tables[0]
     lengths = {name: table.of("auto", name)[0] for name in ("reply_tokens", "test_reply_tokens", "text_tokens")}
     assert lengths["reply_tokens"] == lengths["test_reply_tokens"] < lengths["text_tokens"]  # all answers are alike
+    row = pq.read_table(out / "evaluate.parquet").to_pylist()[-1]
+    assert row["method"] == "auto" and row["trained_tokens"] % 1 == 0  # counted as they were trained on
+    share = row["trained_tokens"] / row["tokens"]
+    assert share == pytest.approx(row["reply_tokens"] / row["text_tokens"], rel=0.1)
     loss = [table.interval(name, "loss") for name in ("auto", "none")]
     assert loss[0] is not None and loss[1] is not None and loss[0].mean < loss[1].mean
 

@@ -110,6 +110,19 @@ def test_what_is_no_number_is_not_measured() -> None:
     assert plot(found) is not None
 
 
+def test_answer_tokens_are_counted_or_told_from_lengths() -> None:
+    """Cells of before did not count them: 1,200 tokens, of texts of 40 with answers of 10."""
+    facts = {"loss": 1.0, "tokens": 1200.0, "text_tokens": 40.0, "reply_tokens": 10.0}
+    places = [Place("a", "plain", "1%", "tokens", method, 0) for method in ("random", "auto", "none")]
+    values = [facts, {**facts, "trained_tokens": 1234.0}, {"loss": 1.0, "tokens": 0.0}]
+    cells = {place: Cell(place, one) for place, one in zip(places, values, strict=True)}
+    (table,) = tables_of(cells)
+    assert [table.of(place.method, "trained_tokens") for place in places] == [{0: 300.0}, {0: 1234.0}, {}]
+    measures = {"loss": Measure("loss", "", True)}
+    page = markdown(Outcome("instruction", measures, ["random", "auto", "none"], [table], {}))
+    assert "| answer tokens trained |" in page and "| 1,234 |" in page
+
+
 def test_one_seed_is_given_no_interval() -> None:
     def page(*seeds: int) -> str:
         values = {name: {"loss": {s: x + s / 8 for s in seeds}} for name, x in (("random", 2.0), ("auto", 1.5))}

@@ -23,7 +23,8 @@ from tsds.evaluate.data import Example, TargetFiles, read_tests
 from tsds.evaluate.decoder import Shape, make_decoder, write_untrained
 from tsds.evaluate.experiment import READING, Diet, Fed, tokens_a_second, train_on
 from tsds.evaluate.settings import Settling, Training
-from tsds.evaluate.stream import equal_tokens
+from tsds.evaluate.stream import Step, equal_tokens
+from tsds.evaluate.training import Batch
 from tsds.records.dialogue import turns_of
 from tsds.scratch import scratch_in
 from tsds.stages import Stages
@@ -153,11 +154,17 @@ class Instruction:
         model, training = self._model, self.training
         model.restore(self._start)
         rendered = [] if diet is None else model.render(diet.texts)
-        values = train_on(
-            model, diet, _lengths(rendered), lambda _, step: model.batches(rendered, step, training.padded), training,
-            seed,
-        )  # fmt: skip
+        trained = 0
+
+        def batches(_: int, step: Step) -> list[Batch]:
+            nonlocal trained
+            made = model.batches(rendered, step, training.padded)
+            trained += sum(len(batch.labels) for batch in made)
+            return made
+
+        values = train_on(model, diet, _lengths(rendered), batches, training, seed)
         if diet is not None:
+            values["trained_tokens"] = float(trained)
             values["reply_tokens"] = float(np.average([one.completion.sum() for one in rendered], weights=diet.counts))
         return values
 

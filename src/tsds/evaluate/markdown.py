@@ -8,7 +8,11 @@ from typing import Any
 from tsds.evaluate.statistics import Paired
 from tsds.evaluate.tables import FACTS, Outcome, Table
 
-_FACTS = ("passes", "text_tokens", "reply_tokens", "test_reply_tokens", "leaks", "select_seconds", "train_seconds")
+#: Facts with a column, and digits after the point.
+_FACTS = {
+    "passes": 1, "trained_tokens": 0, "text_tokens": 1, "reply_tokens": 1, "test_reply_tokens": 1, "leaks": 1,
+    "select_seconds": 1, "train_seconds": 1,
+}  # fmt: skip
 _HEAD = (
     "In brackets 95 % intervals over the seeds: of scores by Student's t; of differences, paired by seed, as far as "
     "the bootstrap or Student's t reaches, in bold where that leaves out zero.\n"
@@ -45,9 +49,9 @@ def _table(found: Outcome, table: Table) -> str:
         for name in references:
             pair = found.paired(table, method, name) if name != method else None
             cells.append("" if pair is None else _gap(pair, lower=found.lower))
-        for name, digits in (*((name, 3) for name in others), *((name, 1) for name in facts)):
+        for name, digits in (*((name, 3) for name in others), *((name, _FACTS[name]) for name in facts)):
             one = table.interval(method, name)
-            cells.append("" if one is None else f"{one.mean:.{digits}f}")
+            cells.append("" if one is None else f"{one.mean:,.{digits}f}")
         rows.append(cells)
     return f"### {table.title}, {seeds} {'seed' if seeds == 1 else 'seeds'}\n\n{_lines(heads, rows)}"
 

@@ -19,6 +19,7 @@ FACTS = {
     "tokens": Measure("tokens", "tokens trained on", None),
     "steps": Measure("steps", "updates of the weights", None),
     "passes": Measure("passes", "how often the selection went by", None),
+    "trained_tokens": Measure("answer tokens trained", "tokens of answers, which alone have the loss", None),
     "text_tokens": Measure("tokens a text", "mean length of the selected texts, as far as the model reads them", None),
     "reply_tokens": Measure("tokens an answer", "mean length of the answers in the selected chats", None),
     "test_reply_tokens": Measure("tokens a test answer", "mean length of the test answers", None),
@@ -198,10 +199,17 @@ def tables_of(cells: Mapping[Place, Cell]) -> list[Table]:
     found: dict[tuple[str, str, str, str], dict[str, dict[str, dict[int, float]]]] = {}
     for place, cell in cells.items():
         group = found.setdefault((place.target, place.condition, place.size, place.equal), {})
-        for name, value in cell.values.items():
+        for name, value in (_answer_tokens(cell.values) | cell.values).items():
             if math.isfinite(value):
                 group.setdefault(place.method, {}).setdefault(name, {})[place.seed] = value
     return [Table(*key, values) for key, values in found.items()]
+
+
+def _answer_tokens(values: Mapping[str, float]) -> dict[str, float]:
+    """How many tokens of answers were trained on, about: cells of before did not count them."""
+    if not values.get("text_tokens") or "reply_tokens" not in values:
+        return {}
+    return {"trained_tokens": values["tokens"] * values["reply_tokens"] / values["text_tokens"]}
 
 
 def names_of(places: Iterable[Place]) -> list[str]:
