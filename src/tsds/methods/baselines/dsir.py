@@ -3,7 +3,9 @@
 Words and word pairs are hashed to buckets; two bag-of-n-grams models, of the targets and of the pool, give every
 candidate the log importance weight sum_b count_b log(p_target(b) / p_pool(b)); Gumbel noise is added and the largest
 are taken, which is a draw without replacement in proportion to the weights. The published code has 10,000 buckets for
-both kinds; here each kind has 2^13. Targets of weight zero are left out; other weights are ignored.
+both kinds; here each kind has 2^13. It also counts punctuation marks as words, and by default leaves out texts of fewer
+than 100 words; here nothing holds back short ones, which win: the weight of most texts, a sum, falls with their length.
+Targets of weight zero are left out; other weights are ignored.
 """
 
 from __future__ import annotations
