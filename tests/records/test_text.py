@@ -25,6 +25,13 @@ USE = {"type": "tool_use", "id": "1", "name": "look", "input": {}}
         ({"text": None, "messages": CHAT}, "Why?\nBecause."),
         ({"messages": CHAT}, "Why?\nBecause."),
         ({"messages": []}, ""),
+        ({"text": "", "messages": CHAT}, "Why?\nBecause."),
+        ({"messages": [], "prompt": "a", "completion": "b"}, "a\nb"),
+        ({"text": " \n", "instruction": "", "input": "", "output": "", "question": "q", "answer": 7}, "q\n7"),
+        ({"prompt": "", "chosen": "", "completion": "c"}, "c"),  # nothing was asked
+        ({"instruction": "", "input": "", "context": "x", "output": " ", "response": "r"}, "x\nr"),
+        ({"text": " ", "messages": [], "prompt": ""}, " "),
+        ({"text": "", "prompt": {"id": 3}}, ""),
         (
             {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image", "url": "u"}]}]},
             "a",

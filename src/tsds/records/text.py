@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
-from typing import Any, TypeGuard
+from typing import Any
 
 import orjson
 
 from tsds.errors import InputError
 from tsds.records.blocks import Record
-from tsds.records.dialogue import ROLES, Dialogue, Turn, calls_of, turns_of, unpacked
+from tsds.records.chats import CHATS, chat_in, chat_text, is_chat, named_turns
+from tsds.records.dialogue import Dialogue, Turn, turns_of
+from tsds.records.layouts import SPEAKERS, fields_found, fields_of_layouts, null_field, says
 
-#: Layouts tried in this order, on each record by itself: the fields that must be there, and those joined to them if
-#: there, of each group one.
-LAYOUTS: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = (
-    (("text",), ()),
-    (("messages",), ()),  # chats: [{"role": ..., "content": ...}]
-    (("conversations",), ()),  # ShareGPT: [{"from": ..., "value": ...}]
-    (("chosen",), (("system_prompt", "system"), ("prompt", "question", "instruction"))),  # of two answers the better
-    (("instruction",), (("input", "context"), ("output", "response"))),  # Alpaca, Dolly
-    (("prompt",), (("completion",), ("response",))),
-    (("question",), (("system_prompt", "system"), ("answer", "response"))),  # the latter of OpenOrca
-    (("input", "output"), ()),
-)
-#: Who speaks in a field that is one side of an exchange.
-_SPEAKERS = (
-    dict.fromkeys(("system_prompt", "system"), "system")
-    | dict.fromkeys(("instruction", "input", "context", "prompt", "question"), "user")
-    | dict.fromkeys(("output", "completion", "response", "answer", "chosen"), "assistant")
-)
-_ORDER = ("system", "user", "assistant")
-#: Fields that hold a chat, also where it is stored as JSON text.
-_CHATS = ("messages", "conversations", "chosen")
 _ABSENT = object()
 _FIELDS_SHOWN = 12
 _REMEDY = "choose one with --text-field or several with --template"
@@ -78,14 +58,14 @@ class TextSpec:
         if self.field is None:
             return _found(record)
         value = record.get(self.field)
-        return value if isinstance(value, str) and self.field not in _CHATS else _named(record, self.field)
+        return value if isinstance(value, str) and self.field not in CHATS else _named(record, self.field)
 
     @cached_property
     def columns(self) -> frozenset[str]:
         """The top-level fields that may hold text, so that formats with columns need not build the others."""
         names = self._names
         if not names or self.or_found:
-            names += [name for needed, more in LAYOUTS for name in chain(needed, *more)]
+            names += fields_of_layouts()
         return top_level(names)
 
     @property
@@ -146,41 +126,14 @@ def missing(record: dict[str, Any], name: str, remedy: str) -> InputError:
 
 def _found(record: dict[str, Any]) -> str:
     text = record.get("text")
-    if isinstance(text, str):
+    if isinstance(text, str) and says(text):
         return text
-    joined = _joined(record)
+    joined = fields_found(record)
     if joined:
         return _exchange({name: _rendered(record[name], name, numbers) for name, numbers in joined.items()})
-    null = next((name for needed, _ in LAYOUTS for name in needed if record.get(name, "") is None), None)
+    null = null_field(record)
     why = "" if null is None else f"field {null!r} is null; "
     raise InputError(f"no text found; {why}the record has {_fields(record)}", remedy=_REMEDY)
-
-
-def _joined(record: dict[str, Any]) -> dict[str, bool]:
-    """The fields that text is found in, in order, each with whether it may be a number; none if no layout fits."""
-    for needed, more in LAYOUTS:
-        if all(record.get(name) is not None for name in needed):
-            if needed == ("chosen",):
-                if not isinstance(record["chosen"], (str, list)):
-                    continue  # a flag, not an answer
-                if _whole(record):
-                    return {"chosen": False}
-            there = ([name for name in group if record.get(name) is not None] for group in more)
-            # Of a group the first that says something: tables have empty cells for what another layout's rows lack.
-            chosen = [max(group, key=lambda name: record[name] != "") for group in there if group]
-            ordered = [*needed, *chosen]
-            if len(ordered) > 1:
-                ordered.sort(key=lambda name: _ORDER.index(_SPEAKERS[name]))
-            return {name: name in chosen for name in ordered}
-    return {}
-
-
-def _whole(record: dict[str, Any]) -> bool:
-    """Whether the better of two answers comes with its prompt, as it does where both are whole conversations."""
-    better, prompt = _chat_in(record["chosen"], "chosen"), record.get("prompt")
-    if _is_chat(better):
-        return any(_role(message, 1) != "assistant" for message in better)
-    return isinstance(better, str) and isinstance(prompt, str) and better.startswith(prompt)
 
 
 def _exchange(parts: dict[str, str]) -> str:
@@ -189,7 +142,7 @@ def _exchange(parts: dict[str, str]) -> str:
         return next(iter(parts.values()))
     turns: list[Turn] = []
     for name, part in parts.items():
-        for turn in turns_of(part) or (Turn(_SPEAKERS[name], part),):
+        for turn in turns_of(part) or (Turn(SPEAKERS[name], part),):
             before = turns[-1] if turns and not turns_of(part) else None
             if before and before.role == turn.role and before.content and turn.content:
                 turns[-1] = Turn(turn.role, f"{before.content}\n{turn.content}")
@@ -206,29 +159,16 @@ def parts_of(record: Record, spec: TextSpec = FOUND) -> list[tuple[str, str]] | 
     if isinstance(record, str) or spec.template is not None:
         return None
     if spec.field is not None:
-        value = _chat_in(lookup(record, spec.field), spec.field)
-        return _turns(value, spec.field) if _is_chat(value) else None
-    if isinstance(record.get("text"), str):
-        return None
+        value = chat_in(lookup(record, spec.field), spec.field)
+        return named_turns(value, spec.field) if is_chat(value) else None
     found: list[tuple[str, str]] = []
-    for name, numbers in _joined(record).items():
-        value = _chat_in(record[name], name)
-        if _is_chat(value):
-            found += _turns(value, name)
+    for name, numbers in fields_found(record).items():
+        value = chat_in(record[name], name)
+        if is_chat(value):
+            found += named_turns(value, name)
         elif text := _rendered(value, name, numbers):
             found.append((name, text))
     return found if len(found) > 1 else None
-
-
-def _turns(messages: Any, name: str) -> list[tuple[str, str]]:
-    """The messages of a chat that hold text, each with the name of its role."""
-    turns = []
-    for message in messages:
-        content = _content(message, name)
-        role = (message.get("role") or message.get("from")) if isinstance(message, dict) else None
-        if content:
-            turns.append((role if isinstance(role, str) else "message", content))
-    return turns
 
 
 def _named(record: dict[str, Any], name: str) -> str:
@@ -244,58 +184,23 @@ def _filled(record: dict[str, Any], name: str) -> str:
         raise missing(record, name, "name another in --template, or leave such records out with --on-error skip")
     if value is None:
         raise InputError(f"field {name!r} of the template is null", remedy="--on-error skip leaves such records out")
-    value = _chat_in(value, name)
+    value = chat_in(value, name)
     if isinstance(value, str):
         return value
-    return _chat(value, name) if _is_chat(value) else orjson.dumps(value, default=str).decode()
+    return chat_text(value, name) if is_chat(value) else orjson.dumps(value, default=str).decode()
 
 
 def _rendered(value: object, name: str, numbers: bool = False) -> str:
     """A field's text, if it is text or a list of it (a chat); numbers count only beside text, as answers do."""
-    value = _chat_in(value, name)
+    value = chat_in(value, name)
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return _chat(value, name)
+        return chat_text(value, name)
     if numbers and isinstance(value, (int, float)):
         return str(value)
     kind = "null" if value is None else type(value).__name__
     raise InputError(f"field {name!r} holds {kind}, not text", remedy=_REMEDY)
-
-
-def _chat_in(value: object, name: str) -> object:
-    return unpacked(value) if name in _CHATS else value
-
-
-def _is_chat(value: object) -> TypeGuard[list[Any]]:
-    return isinstance(value, list) and any(isinstance(message, dict) for message in value)
-
-
-def _chat(messages: Any, name: str) -> str:
-    """The contents of messages, each on its own lines, without the names of the roles."""
-    return Dialogue(Turn(_role(message, i), _content(message, name)) for i, message in enumerate(messages))
-
-
-def _role(message: object, i: int) -> str:
-    """Who speaks; in a list of bare texts, the two sides take turns."""
-    role = (message.get("role") or message.get("from")) if isinstance(message, dict) else None
-    if not isinstance(role, str):
-        return ("user", "assistant")[i % 2]
-    return ROLES.get(role.lower(), role.lower())
-
-
-def _content(message: object, name: str) -> str:
-    if isinstance(message, str):
-        return message
-    if isinstance(message, dict):
-        # An image is a message without text; so is a call of a tool, but for what it calls (calls_of).
-        content = next((message[key] for key in ("content", "value", "text") if message.get(key) is not None), "")
-        if isinstance(content, Sequence) and not isinstance(content, str):
-            content = "\n".join(text for part in content if part is not None and (text := _content(part, name)))
-        if isinstance(content, str):
-            return "\n".join(part for part in (content, calls_of(message)) if part)
-    problem = f"field {name!r} holds a {type(message).__name__} where a message is expected"
-    raise InputError(problem, remedy='a chat is a list of {"role": ..., "content": ...}')
 
 
 def _fields(record: dict[str, Any]) -> str:
