@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,28 @@ USE = {"type": "tool_use", "id": "1", "name": "look", "input": {}}
         ({"prompt": "Why?", "chosen": json.dumps(CHAT[1:]), "rejected": "[]"}, "Why?\nBecause."),
         ({"prompt": "p", "response": "r", "chosen": True}, "p\nr"),
         ({"prompt": "p", "completion": "c", "chosen": None}, "p\nc"),
+        ({"prompt": "p", "answer": 4}, "p\n4"),
+        ({"prompt": "p", "output": "o", "solution": "s"}, "p\no"),
+        ({"prompt": "p", "solution": "s"}, "p\ns"),
+        ({"prompt": "p", "completion": "c", "response": "r", "answer": "a"}, "p\nc\nr"),
+        ({"prompt": "p", "completion": 5}, "p\n5"),
+        ({"prompt": "", "completion": "c"}, "c"),
+        ({"question": "q", "solution": "s"}, "q\ns"),
+        ({"question": "q", "answer": "", "output": "o"}, "q\no"),
+        ({"question": "q", "completion": "c"}, "q\nc"),
+        ({"instruction": "i", "answer": "a"}, "i\na"),
+        ({"instruction": "i", "input": "x", "completion": "c"}, "i\nx\nc"),
+        ({"problem": "p", "solution": "s", "answer": "a"}, "p\ns"),
+        ({"problem": "p", "answer": 3}, "p\n3"),
+        ({"query": "q", "response": "r"}, "q\nr"),
+        ({"query": "q", "answer": "a"}, "q\na"),
+        ({"query": "q", "input": "i", "output": "o"}, "i\no"),
+        ({"content": "c", "raw_content": "r"}, "c"),
+        ({"content": {"id": 1}, "raw_content": "r"}, "r"),
+        ({"document": "d", "query": "q", "answer": "a"}, "q\na"),
+        ({"code": "c", "prompt": "", "completion": "", "content": ""}, "c"),
+        ({"content": "x", "prompt": "", "completion": "c"}, "c"),
+        ({"content": ""}, ""),
     ],
 )
 def test_layouts_are_found(record: object, text: str) -> None:
@@ -95,6 +118,79 @@ def test_each_field_of_a_layout_has_its_speaker() -> None:
     assert turns_of(TextSpec().text_of(pair)) == (("user", "2+2?"), ("assistant", "4"))
     assert parts_of(orca) == list(orca.items()) and parts_of(dolly) == list(dolly.items())
     assert parts_of({"question": "q", "answer": 42}) == [("question", "q"), ("answer", "42")]
+
+
+SYSTEM = {"role": "system", "content": "s"}
+
+
+@pytest.mark.parametrize("record", [
+    {"system": "s", "messages": CHAT},
+    {"system": [{"type": "text", "text": "s"}], "messages": json.dumps(CHAT)},
+    {"system": "other", "messages": [SYSTEM, *CHAT]},
+    {"system": "s", "conversations": [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "Because."}]},
+    {"system": "other", "conversations": [{"from": "system", "value": "s"}, *CHAT]},
+    {"system_prompt": "", "system": "s", "instruction": "Why?", "output": "Because."},
+    {"system": "s", "prompt": "Why?", "completion": "Because."},
+    {"system": "s", "prompt": CHAT[:1], "response": "Because."},
+    {"system": "other", "prompt": [SYSTEM, CHAT[0]], "chosen": CHAT[1:]},
+    {"system": "s", "chosen": CHAT},
+    {"system": "s", "input": "Why?", "output": "Because."},
+])  # fmt: skip
+def test_what_the_system_says_is_read_once(record: dict[str, Any]) -> None:
+    text = TextSpec().text_of(record)
+    assert text == "s\nWhy?\nBecause."
+    assert turns_of(text) == (("system", "s"), ("user", "Why?"), ("assistant", "Because."))
+    parts = parts_of(record)
+    assert parts is not None and [said for _, said in parts] == ["s", "Why?", "Because."]
+
+
+def test_a_system_field_that_says_nothing_changes_nothing() -> None:
+    for more in ({"system": ""}, {"system": None}, {"system": {"os": "linux"}}):
+        assert turns_of(TextSpec().text_of({"messages": CHAT, **more})) == turns_of(
+            TextSpec().text_of({"messages": CHAT})
+        )
+        assert turns_of(TextSpec().text_of({"prompt": "p", **more})) == ()
+    transcript = {"messages": "User: Why?", "system": "s"}  # of no turns
+    assert TextSpec().text_of(transcript) == "User: Why?" and parts_of(transcript) is None
+
+
+def test_a_chat_stored_as_a_struct_of_lists_is_a_chat() -> None:
+    lists = {"role": ["user", "assistant"], "content": ["Why?", "Because."]}
+    for record in ({"messages": lists}, {"prompt": "", "chosen": lists}, {"prompt": CHAT[:1], "chosen": lists}):
+        assert turns_of(TextSpec().text_of(record)) == (("user", "Why?"), ("assistant", "Because."))
+    shares = {"from": ["human", "gpt"], "value": ["Why?", "Because."]}
+    assert parts_of({"conversations": shares}) == [("human", "Why?"), ("gpt", "Because.")]
+    assert TextSpec("chat").text_of({"chat": lists}) == TextSpec(template="{chat}").text_of({"chat": lists})
+    assert TextSpec().text_of({"messages": {"role": [], "content": []}, "prompt": "p"}) == "p"
+    for odd in ({"role": ["user"], "content": []}, {"role": ["user"], "content": "Why?"}, {"role": "user"}):
+        with pytest.raises(InputError, match="'messages' holds dict"):
+            TextSpec().text_of({"messages": odd})
+
+
+def test_preferences_as_openai_has_them_are_read() -> None:
+    record = {
+        "input": {"messages": CHAT[:1], "tools": []},
+        "preferred_output": CHAT[1:],
+        "non_preferred_output": [{"role": "assistant", "content": "No."}],
+    }
+    assert turns_of(TextSpec().text_of(record)) == (("user", "Why?"), ("assistant", "Because."))
+    assert parts_of(record) == [("user", "Why?"), ("assistant", "Because.")]
+
+
+def test_what_a_model_thinks_and_the_roles_of_tools_are_read() -> None:
+    thought = [
+        {"role": "user", "content": "Why?"},
+        {"role": "assistant", "reasoning_content": "Hm.", "content": "Because."},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "So?"}, {"type": "text", "text": "Yes."}]},
+    ]
+    assert TextSpec().text_of({"messages": thought}) == "Why?\nHm.\nBecause.\nSo?\nYes."
+    tools = [
+        {"from": "human", "value": "a"},
+        {"from": "function_call", "value": "b"},
+        {"from": "observation", "value": "c"},
+    ]
+    text = TextSpec().text_of({"conversations": tools})
+    assert [turn.role for turn in turns_of(text)] == ["user", "assistant", "tool"]
 
 
 def test_a_chat_stored_as_json_text_is_a_chat() -> None:
@@ -161,6 +257,6 @@ def test_a_field_and_a_template_exclude_each_other() -> None:
 
 
 def test_columns_name_all_fields_that_may_be_read() -> None:
-    assert {"text", "messages", "instruction", "answer"} <= TextSpec().columns
+    assert {"text", "messages", "instruction", "answer", "system", "preferred_output", "code"} <= TextSpec().columns
     assert TextSpec("a.b").columns == {"a", "a.b"}
     assert TextSpec(template="{a} {b.c}").columns == {"a", "b", "b.c"}

@@ -13,7 +13,10 @@ CHATS = ("messages", "conversations", "chosen")
 
 
 def chat_in(value: object, name: str) -> object:
-    """The chat that a field holds as JSON text; any other value as it is."""
+    """The chat that a field holds as JSON text, as a struct of lists or in a request; any other value as it is."""
+    if isinstance(value, dict):
+        asked = value.get("messages") if name == "input" else None  # OpenAI's preferences: what the model was sent
+        return _messages_of(value) if asked is None else asked
     return unpacked(value) if name in CHATS else value
 
 
@@ -45,6 +48,16 @@ def named_turns(messages: Any, name: str) -> list[tuple[str, str]]:
     return turns
 
 
+def _messages_of(struct: dict[str, Any]) -> object:
+    """The messages of a struct of lists, {"role": [...], "content": [...]}, as `datasets` had them up to its third."""
+    roles = struct.get("role", struct.get("from"))
+    if not isinstance(roles, list):
+        return struct
+    if any(not isinstance(values, list) or len(values) != len(roles) for values in struct.values()):
+        return struct
+    return [dict(zip(struct, message, strict=True)) for message in zip(*struct.values(), strict=True)]
+
+
 def _content(message: object, name: str) -> str:
     if isinstance(message, str):
         return message
@@ -54,6 +67,8 @@ def _content(message: object, name: str) -> str:
         if isinstance(content, Sequence) and not isinstance(content, str):
             content = "\n".join(text for part in content if part is not None and (text := _content(part, name)))
         if isinstance(content, str):
-            return "\n".join(part for part in (content, calls_of(message)) if part)
+            thought = message.get("reasoning_content") or message.get("thinking")  # the latter is a part of Anthropic's
+            said = (thought if isinstance(thought, str) else "", content, calls_of(message))
+            return "\n".join(part for part in said if part)
     problem = f"field {name!r} holds a {type(message).__name__} where a message is expected"
     raise InputError(problem, remedy='a chat is a list of {"role": ..., "content": ...}')

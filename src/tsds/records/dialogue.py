@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 import orjson
 
 #: What the data sets call the speakers, as chat templates call them.
-ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "chatgpt": "assistant", "model": "assistant"}
+ROLES = {
+    "human": "user",
+    **dict.fromkeys(("gpt", "bot", "chatgpt", "model", "function_call"), "assistant"),
+    "observation": "tool",
+}
 
 
 class Turn(NamedTuple):

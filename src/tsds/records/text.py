@@ -142,8 +142,9 @@ def _exchange(parts: dict[str, str]) -> str:
         return next(iter(parts.values()))
     turns: list[Turn] = []
     for name, part in parts.items():
-        for turn in turns_of(part) or (Turn(SPEAKERS[name], part),):
-            before = turns[-1] if turns and not turns_of(part) else None
+        inside = () if SPEAKERS[name] == "system" else turns_of(part)
+        for turn in inside or (Turn(SPEAKERS[name], str(part)),):
+            before = turns[-1] if turns and not inside else None
             if before and before.role == turn.role and before.content and turn.content:
                 turns[-1] = Turn(turn.role, f"{before.content}\n{turn.content}")
             else:
@@ -164,7 +165,7 @@ def parts_of(record: Record, spec: TextSpec = FOUND) -> list[tuple[str, str]] | 
     found: list[tuple[str, str]] = []
     for name, numbers in fields_found(record).items():
         value = chat_in(record[name], name)
-        if is_chat(value):
+        if is_chat(value) and SPEAKERS.get(name) != "system":
             found += named_turns(value, name)
         elif text := _rendered(value, name, numbers):
             found.append((name, text))
