@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tsds.errors import InputError
-from tsds.records import TextSpec
+from tsds.records import TextSpec, fields_read
 from tsds.records.dialogue import turns_of
 from tsds.records.text import parts_of
 
@@ -254,6 +254,22 @@ def test_a_malformed_template_is_refused_at_once(template: str) -> None:
 def test_a_field_and_a_template_exclude_each_other() -> None:
     with pytest.raises(InputError, match="keep one"):
         TextSpec("a", "{b}")
+
+
+def test_the_fields_that_a_text_is_from() -> None:
+    assert fields_read("bare") == fields_read("bare", TextSpec("a")) == ()
+    assert fields_read({"text": "t", "messages": CHAT}) == ("text",)
+    assert fields_read({"text": "", "answer": 4, "input": "", "question": "q", "id": 1}) == ("question", "answer")
+    assert fields_read({"instruction": "i", "input": "", "output": "o", "system": "s"}) == (
+        "system",
+        "instruction",
+        "output",
+    )
+    assert fields_read({"system": "s", "messages": [SYSTEM, *CHAT]}) == ("messages",)
+    record = {"a.b": "x", "a": {"c": "y"}, "n": 0, "e": ""}
+    assert fields_read(record, TextSpec("a.b")) == ("a.b",)
+    assert fields_read(record, TextSpec(template="{a.c}{a.b}{e}{n}{a}")) == ("a", "a.b", "n")
+    assert fields_read({"text": "t"}, TextSpec("body", or_found=True)) == ("text",)
 
 
 def test_columns_name_all_fields_that_may_be_read() -> None:

@@ -101,6 +101,21 @@ def test_facts_are_read_back_from_a_saved_run(tmp_path: Path) -> None:
     assert orjson.loads(parsed.inside["facts"])["size"] == 5
 
 
+def test_the_fields_that_texts_are_from_are_told(tmp_path: Path) -> None:
+    pool = [{"instruction": text, "input": "here" if i else "", "output": "done"} for i, text in enumerate(texts(40))]
+    chosen = tsds.select(pool, {"a": [{"prompt": "p", "answer": 1}], "b": ["bare text"]}, size=3)
+    chosen.save(tmp_path / "run")
+    run = orjson.loads((tmp_path / "run" / "run.json").read_bytes())
+    assert run["pool"]["text_fields"] == ["instruction", "output", "input"]
+    assert run["target"]["text_fields"] == ["prompt", "answer"]
+    facts = renew(tmp_path / "run")
+    del facts["target"]["text_fields"]  # type: ignore[misc]  # pages of earlier runs have none
+    out = StringIO()
+    print_summary(Console(file=out, width=200), facts)
+    assert "40 records read from pool, text from instruction, output, input\n" in re.sub(" +\n", "\n", out.getvalue())
+    assert out.getvalue().count("text from") == 1
+
+
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_the_summary_fits_and_acts_on_nothing(facts: Facts, width: int) -> None:
     out = StringIO()

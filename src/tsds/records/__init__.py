@@ -15,7 +15,7 @@ from tsds.records.reading import Shorter
 from tsds.records.remote import Elsewhere, is_remote
 from tsds.records.shards import Shard
 from tsds.records.sources import Sources, array_files, file_facts, is_vectors, not_here, repeatable
-from tsds.records.text import FOUND, TextSpec
+from tsds.records.text import FOUND, TextSpec, fields_read
 
 __all__ = [
     "FORMATS",
@@ -42,6 +42,7 @@ __all__ = [
     "atomic_file",
     "checksum_of",
     "count_records",
+    "fields_read",
     "file_facts",
     "glimpse",
     "is_dataset",

@@ -172,6 +172,17 @@ def parts_of(record: Record, spec: TextSpec = FOUND) -> list[tuple[str, str]] | 
     return found if len(found) > 1 else None
 
 
+def fields_read(record: Record, spec: TextSpec = FOUND) -> tuple[str, ...]:
+    """The top-level fields whose text is in the text of this record, which has one; none where it is bare text."""
+    if isinstance(record, str):
+        return ()
+    names = spec._names
+    if not names or (spec.or_found and any(lookup(record, name) is _ABSENT for name in names)):
+        names = list(fields_found(record))
+    said = (name for name in names if says(lookup(record, name)))
+    return tuple(dict.fromkeys(name if name in record else name.partition(".")[0] for name in said))
+
+
 def _named(record: dict[str, Any], name: str) -> str:
     value = lookup(record, name)
     if value is _ABSENT:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 import tsds
 from tsds.methods import METHODS
-from tsds.records import Pool
+from tsds.records import Pool, TextSpec, fields_read
 from tsds.report.facts import Counted, Example, Facts, Group, PathRow, Strength, TargetFact
 from tsds.selection import Selection
 from tsds.solving import asked_strength
@@ -15,6 +15,8 @@ from tsds.transport.penalty import alpha_from_penalty
 
 #: Chosen records on the screen and on the page, targets on the page, points of the path, and characters of a text.
 SHOWN, EXAMPLES, TARGETS, POINTS, CHARACTERS = 10, 200, 200, 40, 1200
+#: Records that are asked for the fields of their text: more than one, as a field may be empty in some.
+_ASKED = 100
 
 
 def facts_of(selection: Selection, command: str | None = None) -> Facts:
@@ -48,6 +50,7 @@ def facts_of(selection: Selection, command: str | None = None) -> Facts:
             excluded=0,
             copies=0,
             shards=inputs.targets.names,
+            text_fields=_text_fields(inputs.targets.sources, settings.text),
         ),
         strength=_strength(selection),
         bandwidth=selection.bandwidth.value if selection.bandwidth else None,
@@ -79,7 +82,17 @@ def _pool_counts(selection: Selection) -> Counted:
         excluded=census.excluded,
         copies=copies,
         shards=selection.inputs.candidates.names,
+        text_fields=_text_fields([(selection.inputs.candidates.records, census.rows)], selection.settings.text),
     )
+
+
+def _text_fields(sources: list[tuple[Pool | None, NDArray[np.int64]]], spec: TextSpec) -> list[str]:
+    """The fields that the texts of the first records at these positions are from, in the order met."""
+    found: dict[str, None] = {}
+    for records, rows in sources:
+        for record in () if records is None else records.records(rows[:_ASKED]):
+            found |= dict.fromkeys(fields_read(record, spec))
+    return list(found)
 
 
 def _strength(selection: Selection) -> Strength:

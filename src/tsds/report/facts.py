@@ -23,6 +23,7 @@ class Counted(TypedDict):
     excluded: int  # dropped by --exclude
     copies: int  # exact copies, collapsed into the first of them
     shards: list[str]
+    text_fields: list[str]  # that the texts of the first records are from; none of vectors and of bare texts
 
 
 class Group(TypedDict):

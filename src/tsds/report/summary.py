@@ -81,6 +81,8 @@ def _counts(counted: Counted) -> str:
         (counted["bad"], "unusable"),
     )
     parts += [f"{count:,} {what}" for count, what in names if count]
+    if fields := counted.get("text_fields"):  # not in the pages of earlier runs
+        parts.append(f"text from {plain(', '.join(fields), 80)}")
     return ", ".join(parts)
 
 
