@@ -86,6 +86,14 @@ def test_texts_and_dicts_may_be_mixed_in_memory() -> None:
     assert texts(["a", {"text": "b"}, {"prompt": "c"}]) == ["a", "b", "c"]
 
 
+def test_what_is_no_record_among_objects_can_be_skipped() -> None:
+    given = ["a b", None, {"text": "c d"}, {"text": None}, 3]
+    with Pool.open(given, on_error="skip") as pool:
+        assert [text for batch in pool.batches() for text in batch.texts] == ["a b", "c d"]
+        assert (pool.tally.read, pool.tally.used, pool.tally.bad) == (5, 2, 3)
+    assert "pool, row 1: the record is null, not an object" in pool.tally.problems[0]
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

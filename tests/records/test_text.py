@@ -251,6 +251,12 @@ def test_a_malformed_template_is_refused_at_once(template: str) -> None:
         TextSpec(template=template)
 
 
+def test_a_field_and_a_template_are_texts() -> None:
+    for given in ({"field": ["a"]}, {"template": ["{a}"]}, {"field": 0}):
+        with pytest.raises(InputError, match=r"the (text field|template) is .* \(one text is wanted"):
+            TextSpec(**given)  # type: ignore[arg-type]
+
+
 def test_a_field_and_a_template_exclude_each_other() -> None:
     with pytest.raises(InputError, match="keep one"):
         TextSpec("a", "{b}")

@@ -19,11 +19,11 @@ class Texts(list[str]):
     """Texts, whatever they look like: a list of str that is never taken for one of paths."""
 
 
-def in_memory(sources: Any, role: str) -> list[Shard]:
+def in_memory(sources: Any, role: str, skip: bool = False) -> list[Shard]:
     """The shards of objects that are no paths: records, texts, data frames, datasets.
 
     Raises:
-      InputError: if an object is no record.
+      InputError: if an object is no record, unless such are to be skipped when they are read.
     """
     if is_frame(sources):
         table = arrow_table(sources, role)
@@ -33,7 +33,7 @@ def in_memory(sources: Any, role: str) -> list[Shard]:
         names = [f"{role} dataset"] if len(given) == 1 else [f"{role} dataset {k}" for k in range(len(given))]
         return [_dataset_shard(one, name) for one, name in zip(given, names, strict=True)]
     for row, record in enumerate(given):
-        if not isinstance(record, (dict, str)):
+        if not skip and not isinstance(record, (dict, str)):
             kind = type(record).__name__
             raise InputError(f"the record is a {kind}", path=role, row=row, remedy="a record is a dict or a text")
     return [Shard(role, None, "list", partial(_objects, given, role), "jsonl", no_schema)]

@@ -78,7 +78,7 @@ class Pool:
         if id_field == NO_ID:
             id_field, ids = None, "unread"
         fields = Fields(text, id_field, group_field, tokens_field, ids)
-        return cls(shards_of(sources, role), fields, skip=on_error == "skip", role=role)
+        return cls(shards_of(sources, role, on_error == "skip"), fields, skip=on_error == "skip", role=role)
 
     def batches(self, size: int = 4096, ids: IdHashes | None = None) -> Iterator[TextBatch]:
         """One pass over the usable records, `size` at a time; a batch never spans shards, so a shard's last is shorter.

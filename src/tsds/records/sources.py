@@ -30,7 +30,7 @@ _STDIN_NAME = "standard input"
 _ARRAY = re.compile(rb"\[\s*[{\"\]]")
 
 
-def shards_of(sources: Sources, role: str) -> list[Shard]:
+def shards_of(sources: Sources, role: str, skip: bool = False) -> list[Shard]:
     """The shards of a pool, in the order given; every file is known to exist and to be of a known format.
 
     A str or Path alone is a path; a data frame (pandas, polars, pyarrow) has a record a row. In a list, a Path is
@@ -39,11 +39,12 @@ def shards_of(sources: Sources, role: str) -> list[Shard]:
     otherwise, and where it is a `Texts`, it is a list of texts. An empty path is refused.
 
     Raises:
-      InputError: if a file is missing, of unknown format or given twice, or the objects are no records.
+      InputError: if a file is missing, of unknown format or given twice, or, unless such are to be skipped, an object
+        is no record.
     """
     paths = _as_paths(sources, role)
     if paths is None:
-        return in_memory(sources, role)
+        return in_memory(sources, role, skip)
     if not paths:
         raise InputError(f"no {role} is given", remedy="name a file, a folder or a glob")
     files = files_of(paths)

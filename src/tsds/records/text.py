@@ -33,7 +33,7 @@ class TextSpec:
       or_found: whether records that lack the field, or one of the template, have their text found by their layout.
 
     Raises:
-      InputError: if both are given, or the template is malformed or names no field.
+      InputError: if both are given, one is no text, or the template is malformed or names no field.
     """
 
     field: str | None = None
@@ -43,6 +43,11 @@ class TextSpec:
     def __post_init__(self) -> None:
         if self.field is not None and self.template is not None:
             raise InputError("a text field and a template are both given", remedy="keep one of them")
+        for what, given in (("text field", self.field), ("template", self.template)):
+            if not isinstance(given, str | None):
+                raise InputError(
+                    f"the {what} is {given!r}", remedy="one text is wanted; a template names several fields"
+                )
         if self.template is not None and not any(name for _, name in self._parts):
             remedy = "name fields in braces: '{instruction}\\n{input}'"
             raise InputError(f"the template {self.template!r} names no field", remedy=remedy)
