@@ -19,7 +19,7 @@ import pytest
 
 from tests.records.forms import RECORDS, jsonl, zstd
 from tsds.errors import InputError, RunError
-from tsds.records import Pool, is_vectors, sources
+from tsds.records import Pool, TextSpec, is_vectors, sources
 from tsds.scratch import PREFIX, machine
 
 
@@ -142,6 +142,22 @@ def test_a_folder_does_not_leave_out_what_it_can_not_read(folder: Path, name: st
         with pytest.raises(InputError, match=rf"{Path(name).name}: is in the folder, and a .* can't be read"):
             Pool.open(given)
     assert texts(f"{folder}/*.jsonl") == ["b.jsonl"]
+
+
+def test_a_folder_leaves_out_what_describes_its_files(folder: Path) -> None:
+    whole = texts(folder)
+    (folder / "_old").mkdir()
+    names = ("dataset_info.json", "sub/dataset_infos.json", "sub/state.json", "_d.jsonl", "_old/e.jsonl", "_f.csv.part")
+    for name in names:
+        (folder / name).write_text('{"alpaca": {"file_name": "b.jsonl"}}')
+    assert texts(folder) == texts(folder.as_uri()) == whole
+    assert texts(folder / "_old" / "e.jsonl", text=TextSpec(template="{alpaca}")) == ['{"file_name":"b.jsonl"}']
+    for name in ("b.jsonl", "a.txt", "sub/c.jsonl.gz"):
+        (folder / name).unlink()
+    (folder / "_old" / "e.jsonl").write_text('{"text": "e"}')
+    for name in ("dataset_info.json", "sub/dataset_infos.json", "sub/state.json", "_d.jsonl"):
+        (folder / name).unlink()
+    assert texts(folder) == ["e"]  # there are no others
 
 
 @pytest.mark.parametrize("name", ["e.jsonl.gz", "e.csv.zst"])

@@ -90,6 +90,8 @@ FORMATS: dict[str, Format] = {
 
 #: Suffixes of what lies beside a file of records and holds none: sums of it.
 _BESIDE = (".md5", ".sha1", ".sha256", ".sha512", ".crc")
+#: Files that `datasets`, the Hub and LLaMA-Factory put beside those of records, to describe them.
+_ABOUT = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
 
 
 def format_of(path: Path) -> Format | None:
@@ -103,10 +105,15 @@ def format_of(path: Path) -> Format | None:
     return None
 
 
+def is_aside(name: str) -> bool:
+    """Whether a file or folder of that name, in a folder where others hold records, is not one of them."""
+    return name in _ABOUT or name.startswith((".", "_"))
+
+
 def check_left_out(path: Path) -> None:
     """Raise InputError at a file that a folder's reading would leave out, and whose name says that it holds records."""
     name, last = path.name.lower(), path.suffix.lower()
-    if name.startswith(".") or last in _BESIDE:
+    if is_aside(name) or last in _BESIDE:
         return
     if any(f"{suffix}." in name for entry in FORMATS.values() for suffix in entry.suffixes):
         remedy = f"unpack or remove it, or name the files that are meant, as {path.parent}/*.jsonl"

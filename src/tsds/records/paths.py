@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 
 from tsds.errors import InputError, check_path, check_utf8
-from tsds.records.formats import check_left_out, format_of, known_suffixes
+from tsds.records.formats import check_left_out, format_of, is_aside, known_suffixes
 from tsds.records.remote import RemoteFile, is_remote, remote_files
 
 #: Marks a folder of stored vectors (tsds.embeddings.store), which is no pool.
@@ -79,7 +79,7 @@ def _expanded(given: str, local: Callable[[RemoteFile], Path]) -> list[Path]:
     if path.is_dir():
         if _holds_gradients(path):
             return [path]
-        files = _in_folder(path, frozenset())
+        files = _in_folder(path, frozenset()) or _in_folder(path, frozenset(), aside=True)
         if not files:
             raise InputError("the folder has no file that can be read", path=given, remedy=f"known: {known_suffixes()}")
         return files
@@ -109,8 +109,13 @@ def _matches(pattern: str) -> list[str]:
     return sorted(glob.glob(str(Path(pattern).expanduser()), recursive=True))  # noqa: PTH207 - patterns may be absolute
 
 
-def _in_folder(folder: Path, above: frozenset[Path]) -> list[Path]:
-    """All files of known formats in a folder and those below it; what `datasets` saved is read in its own order."""
+def _in_folder(folder: Path, above: frozenset[Path], aside: bool = False) -> list[Path]:
+    """All files of known formats in a folder and those below it; what `datasets` saved is read in its own order.
+
+    Args:
+      above: folders that it is in, which a link in it may lead to.
+      aside: whether names that are set aside where others are (is_aside) count too, but for hidden ones.
+    """
     if (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file():
         return _saved_dataset(folder)
     if (folder / "dataset_dict.json").is_file():
@@ -118,7 +123,7 @@ def _in_folder(folder: Path, above: frozenset[Path]) -> list[Path]:
         if len(splits) != 1:
             remedy = f"name one of them: {folder / splits[0]}" if splits else "save it again"
             raise InputError(f"the folder holds several splits: {', '.join(splits)}", path=folder, remedy=remedy)
-        return _in_folder(folder / splits[0], above)
+        return _in_folder(folder / splits[0], above, aside)
     if is_store(folder):
         raise InputError(
             "a store: its vectors are found by their texts", path=folder, remedy="name the pool, and this as --store"
@@ -126,11 +131,11 @@ def _in_folder(folder: Path, above: frozenset[Path]) -> list[Path]:
     files: list[Path] = []
     above = above | {folder.resolve()}
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or (not aside and is_aside(entry.name)):
             continue
         if entry.is_dir():
             if entry.resolve() not in above:  # a link to a folder above it
-                files += _in_folder(entry, above)
+                files += _in_folder(entry, above, aside)
         elif format_of(entry) is not None or is_array(entry):
             files.append(entry)
         else:

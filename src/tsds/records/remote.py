@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 
 from tsds.errors import InputError, MissingExtra
 from tsds.records.files import atomic_file, sweep_parts, user_cache
-from tsds.records.formats import check_left_out, format_of, known_suffixes
+from tsds.records.formats import check_left_out, format_of, is_aside, known_suffixes
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://\S+")
 _CHUNK = 4 << 20
@@ -120,12 +120,14 @@ def remote_files(address: str) -> list[RemoteFile]:
         if glob.has_magic(path) and not system.exists(path):
             paths = sorted(system.glob(path))
         elif system.isdir(path) and not system.isfile(path):
-            paths = []
+            paths, aside = list[str](), list[str]()
             for one in sorted(system.find(path)):
                 if format_of(Path(one)) or one.endswith(".npy"):
-                    paths.append(one)
+                    inside = one.removeprefix(path).split("/")
+                    (aside if any(map(is_aside, inside)) else paths).append(one)
                 else:
                     check_left_out(Path(one))
+            paths = paths or aside
         else:
             paths = [path]
         if not paths:
