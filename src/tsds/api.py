@@ -50,6 +50,8 @@ def select(
     on_error: Literal["fail", "skip"] = "fail",
     text_field: str | None = None,
     template: str | None = None,
+    target_text_field: str | None = None,
+    target_template: str | None = None,
     id_field: str | None = None,
     group_field: str | None = None,
     tokens_field: str | None = None,
@@ -97,6 +99,8 @@ def select(
       copies: "collapse" makes records of equal text or vector one candidate; "keep" does not.
       on_error: "fail" at the first unusable record, or "skip" and count such.
       text_field, template: where the text of a record is; found if neither is given.
+      target_text_field, target_template: the same of the targets; where neither is given those of the pool hold for
+        targets that have the fields, and the text of others is found.
       id_field, group_field, tokens_field: fields of the pool's ids, sources and lengths; ids are "id", and must differ,
         and with id_field="none" rows stand in for them.
       weight_field: field of the target records that weighs them.
@@ -146,6 +150,8 @@ def select(
         on_error=on_error,
         text_field=text_field,
         template=template,
+        target_text_field=target_text_field,
+        target_template=target_template,
         id_field=id_field,
         group_field=group_field,
         tokens_field=tokens_field,

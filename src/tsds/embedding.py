@@ -17,7 +17,7 @@ from tsds.encoding import Embedder
 from tsds.engines import Engine
 from tsds.errors import RunError
 from tsds.index import folder_of_store, leftovers
-from tsds.records import Pool, TextSpec
+from tsds.records import FOUND, Pool, TextSpec
 from tsds.scratch import PREFIX, scratch_in
 from tsds.stages import Listener, Stages
 
@@ -28,7 +28,8 @@ def embed(
     out: Path,
     encoder: Any,
     seed: int = 0,
-    text: TextSpec | None = None,
+    text: TextSpec = FOUND,
+    of_target: TextSpec = FOUND,
     *,
     device: str = "auto",
     precision: Any = "float16",
@@ -41,20 +42,21 @@ def embed(
     Args:
       pool, target: records, as in `tsds.select`; a target may be None.
       out: the store, made if it is not there.
+      text, of_target: where the texts of the pool and of the targets are.
       engine: what encodes; its workers must see the store. This machine if None.
 
     Raises:
       InputError: on unusable records or an unusable store.
     """
     stages = Stages(listener, engine)
-    text = text or TextSpec()
     tasks = {} if target is None else dict(target) if isinstance(target, Mapping) else {"target": target}
     embedder = Embedder(encoder, seed, device, out, precision, None, stages)
     with scratch_in(out.expanduser()) as scratch:
         embedder.scratch = Path(scratch)
         counts = {}
         for name, source in {"pool": pool, **tasks}.items():
-            records = Pool.open(source, text=text, ids="unread", on_error=on_error, role=name)
+            spec = text if name == "pool" else of_target
+            records = Pool.open(source, text=spec, ids="unread", on_error=on_error, role=name)
             with stages.stage(f"read the {name}") as advance:
                 census = take_census(records, advance=advance, engine=stages.engine)
             corpus = Corpus(records, census)

@@ -256,7 +256,7 @@ def opened(source: Any, role: str, settings: Settings, *, tuned: bool = True, id
     """Records; groups, token counts and ids that must differ are the pool's alone: a target's ids are but shown."""
     return Pool.open(
         source,
-        text=settings.text,
+        text=settings.text if tuned else settings.target_text,
         id_field=settings.id_field if tuned else None,
         group_field=settings.group_field if tuned else None,
         tokens_field=settings.tokens_field if tuned else None,

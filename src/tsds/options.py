@@ -84,6 +84,11 @@ Exclude = Annotated[
 
 TextField = Annotated[str | None, Option("--text-field", help="Field of the text.", show_default="found")]
 Template = Annotated[str | None, Option("--template", help="The text, with fields in braces: '{question}\\n{answer}'.")]
+TargetTextField = Annotated[
+    str | None,
+    Option("--target-text-field", help="The same for the targets.", show_default="as the pool's, else found"),
+]
+TargetTemplate = Annotated[str | None, Option("--target-template", help="The same for the targets.")]
 IdField = Annotated[
     str | None, Option("--id-field", help="Field of the id; none: the row is.", show_default="id, else the row")
 ]

@@ -15,7 +15,7 @@ from tsds.embeddings.transforms import Transform
 from tsds.engines.choice import check_engine
 from tsds.errors import InputError
 from tsds.memory import bytes_of
-from tsds.records import TextSpec
+from tsds.records import TextSpec, target_text
 from tsds.sampling import Sampling
 from tsds.suggestions import nearest_name
 from tsds.transport.penalty import DEFAULT_SCALE
@@ -76,6 +76,8 @@ class Settings:
     on_error: Literal["fail", "skip"] = "fail"
     text_field: str | None = None
     template: str | None = None
+    target_text_field: str | None = None
+    target_template: str | None = None
     id_field: str | None = None
     group_field: str | None = None
     tokens_field: str | None = None
@@ -163,6 +165,11 @@ class Settings:
     def text(self) -> TextSpec:
         """Where the text of a record is."""
         return TextSpec(self.text_field, self.template)
+
+    @property
+    def target_text(self) -> TextSpec:
+        """Where the text of a target is."""
+        return target_text(self.text, self.target_text_field, self.target_template)
 
 
 def plain_number(value: Any) -> Any:

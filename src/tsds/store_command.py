@@ -28,6 +28,8 @@ def embed(
     seed: opt.Seed = 0,
     text_field: opt.TextField = None,
     template: opt.Template = None,
+    target_text_field: opt.TargetTextField = None,
+    target_template: opt.TargetTemplate = None,
     on_error: opt.OnError = "fail",
     json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -40,16 +42,18 @@ def embed(
     screen = Screen(json=json, quiet=quiet)
     from tsds.embedding import embed as embed_records
     from tsds.engines import engine_named, running
-    from tsds.records import TextSpec
+    from tsds.records import TextSpec, target_text
     from tsds.settings import check_choice, check_seed
 
     check_choice("store_precision", precision)
     check_seed(seed)
     found = engine_named(engine, workers, gpus=device.startswith("cuda"))
     going_on = if_interrupted("the same command goes on with the vectors that are kept")
+    text = TextSpec(text_field, template)
+    of_target = target_text(text, target_text_field, target_template)
     with going_on, running(found), screen.progress() as listener:
         written = embed_records(
-            paths_of(given), tasks_of(target) if target else None, out, encoder, seed, TextSpec(text_field, template),
+            paths_of(given), tasks_of(target) if target else None, out, encoder, seed, text, of_target,
             device=device, precision=precision, engine=found, on_error=on_error, listener=listener,
         )  # fmt: skip
     screen.embedded(written)

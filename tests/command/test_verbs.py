@@ -61,6 +61,7 @@ def test_help_names_every_option_of_the_interface() -> None:
     for option in (
         "--pool --target --size --out --method --alpha --scale --neighbors --effective-size --bandwidth --metric "
         "--encoder --sampling --seed --on-error --overwrite --dry-run --exclude --json --quiet --text-field --template "
+        "--target-text-field --target-template "
         "--task-weights"
     ).split():
         assert option in text

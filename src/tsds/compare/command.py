@@ -32,6 +32,8 @@ def compare(
     exclude: opt.Exclude = None,
     text_field: opt.TextField = None,
     template: opt.Template = None,
+    target_text_field: opt.TargetTextField = None,
+    target_template: opt.TargetTemplate = None,
     id_field: opt.IdField = None,
     group_field: opt.GroupField = None,
     tokens_field: opt.TokensField = None,

@@ -15,6 +15,7 @@ from tsds.records.reading import Shorter
 from tsds.records.remote import Elsewhere, is_remote
 from tsds.records.shards import Shard
 from tsds.records.sources import Sources, array_files, file_facts, is_vectors, not_here, repeatable
+from tsds.records.target_text import target_text
 from tsds.records.text import FOUND, TextSpec, fields_read
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "repeatable",
     "repeated",
     "sha256_of",
+    "target_text",
     "user_cache",
     "writable",
 ]

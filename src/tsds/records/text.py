@@ -56,7 +56,7 @@ class TextSpec:
         """The text of a record; raises InputError (without the place, which the caller knows) if it has none."""
         if isinstance(record, str):
             return record
-        if self.or_found and any(lookup(record, name) is _ABSENT for name in self._names):
+        if self.or_found and self.lacking(record) is not None:
             return _found(record)
         if self.template is not None:
             return "".join(literal + (_filled(record, name) if name else "") for literal, name in self._parts)
@@ -64,6 +64,10 @@ class TextSpec:
             return _found(record)
         value = record.get(self.field)
         return value if isinstance(value, str) and self.field not in CHATS else _named(record, self.field)
+
+    def lacking(self, record: dict[str, Any]) -> str | None:
+        """A field asked for that the record lacks, so that its text is found by its layout; None where it is not."""
+        return next((name for name in self._names if lookup(record, name) is _ABSENT), None) if self.or_found else None
 
     @cached_property
     def columns(self) -> frozenset[str]:
@@ -162,7 +166,10 @@ def parts_of(record: Record, spec: TextSpec = FOUND) -> list[tuple[str, str]] | 
 
     None where the text is one piece, or is made by a template.
     """
-    if isinstance(record, str) or spec.template is not None:
+    if isinstance(record, str):
+        return None
+    spec = spec if spec.lacking(record) is None else FOUND
+    if spec.template is not None:
         return None
     if spec.field is not None:
         value = chat_in(lookup(record, spec.field), spec.field)

@@ -56,7 +56,7 @@ class Shown:
                 self.raw.append(_categories(record))
 
     def _read_targets(self, selection: Selection) -> None:
-        targets, spec = selection.inputs.targets, selection.settings.text
+        targets, spec = selection.inputs.targets, selection.settings.target_text
         texts: list[Text] = [""] * len(self.targets)
         self.target_rows = np.zeros(len(self.targets), np.int64)
         for task, (records, rows) in enumerate(targets.sources):
