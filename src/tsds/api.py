@@ -14,11 +14,17 @@ from numpy.typing import NDArray
 from tsds.embeddings.vectors import refuse_masked
 from tsds.errors import InputError, check_path
 from tsds.records import Texts, arrow_table, is_dataset, is_frame
+from tsds.records.paths import files_of, looks_like_path
 from tsds.sampling import Sampling
 from tsds.selecting import run
 from tsds.selection import Selection
 from tsds.settings import Settings
 from tsds.stages import Listener
+
+#: What to do where one example is taken for a file, or its fields for tasks; characters of it that are shown.
+_ONE, _SHOWN = "one example? put it in a list: [...]", 60
+#: Fields of a record that hold a chat.
+_CHATS = ("messages", "conversations")
 
 
 def select(
@@ -166,14 +172,45 @@ def select(
             else _vectors(target_embeddings, "target_embeddings", id_field)
         ),
     )
-    # The splits of a DatasetDict are no tasks: is_dataset refuses one.
-    several = isinstance(target, Mapping) and not is_dataset(target)
-    tasks = (
-        {name: _array(one, str(name), id_field) for name, one in target.items()}
-        if several
-        else _array(target, "target", id_field)
-    )
-    return run(_array(pool, "pool", id_field), tasks, settings, progress)
+    return run(_array(pool, "pool", id_field), _tasks(target, id_field), settings, progress)
+
+
+def _tasks(target: Any, id_field: str | None) -> Any:
+    """The target, or the tasks of a dict, as `_array` gives them.
+
+    Raises:
+      InputError: if it is one example, a record or a text, not in a list.
+    """
+    # The splits of a DatasetDict are no tasks, nor a task: is_dataset refuses one.
+    if not isinstance(target, Mapping) or is_dataset(target):
+        if isinstance(target, str) and any(map(str.isspace, target)):
+            _check_file(target)
+        return _array(target, "target", id_field)
+    tasks = {name: _array(one, str(name), id_field) for name, one in target.items()}
+    for name, one in tasks.items():
+        bare = one is None or (isinstance(one, (int, float, Mapping)) and not is_dataset(one))
+        if bare or (name in _CHATS and _is_talk(one)):
+            raise InputError(f"the field {name!r} of the target is no task: it holds no examples", remedy=_ONE)
+        if isinstance(one, str) and one:
+            _check_file(one, f", for the task {name!r}")
+    return tasks
+
+
+def _check_file(text: str, of: str = "") -> None:
+    """Raise InputError, which takes it for an example too, if it stands for no file, nor has a name as of one."""
+    if not looks_like_path(text):
+        try:
+            files_of([text])
+        except InputError as error:
+            shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+            remedy = f"{error.remedy}; {_ONE}" if error.remedy else _ONE
+            raise InputError(f"{error.problem}{of}", path=shown, remedy=remedy) from error
+
+
+def _is_talk(messages: Any) -> bool:
+    """Whether these are the messages of one chat."""
+    known = (isinstance(one, dict) and not one.keys().isdisjoint(("role", "from")) for one in messages)
+    return isinstance(messages, list) and all(known)
 
 
 def _array(source: Any, role: str, id_field: str | None) -> Any:

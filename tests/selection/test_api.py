@@ -50,6 +50,44 @@ def test_the_splits_of_a_dataset_are_no_tasks() -> None:
             tsds.select(pool, target, size=1)
 
 
+ONE = r"one example\? put it in a list: \[\.\.\.\]\)$"
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (
+            "how many apples does John have?",
+            rf"^how many apples does John have\?: the glob matches no file \(try it with ls; {ONE}",
+        ),
+        ("two\nlines " + "of much " * 999, rf"^two lines of much .{{,50}}\.\.\.: .*{ONE}"),
+        (
+            {"id": "g-0", "messages": []},
+            r"^g-0: no such file or folder, for the task 'id' \(check the path; one example",
+        ),
+        ({"text": "how many?"}, rf"^how many\?: the glob matches no file, for the task 'text' \(try it with ls; {ONE}"),
+        ({"id": 7, "text": "how many?"}, rf"^the field 'id' of the target is no task: it holds no examples \({ONE}"),
+        ({"messages": [{"role": "user", "content": "x"}]}, rf"^the field 'messages' of the target is no task.*{ONE}"),
+        ({"conversations": [{"from": "human", "value": "x"}]}, rf"^the field 'conversations' .*{ONE}"),
+        ({"meta": {}}, rf"^the field 'meta' of the target is no task.*{ONE}"),
+        ("~ is a tilde", r"^~ is a tilde: no such file or folder \(check the name after ~; one example"),
+        ("none", r"^none: no such file or folder \(check the path\)$"),
+        ({"math": "none.jsonl"}, r"^none\.jsonl: no such file or folder \(check the path\)$"),
+    ],
+    ids=lambda one: repr(one)[:30],
+)
+def test_one_example_that_is_in_no_list_is_told_to_be_put_in_one(target: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        tsds.select(POOL, target, size=3)
+
+
+def test_a_file_with_a_space_in_its_name_is_a_target(tmp_path: Path) -> None:
+    target = tmp_path / "my task.txt"
+    target.write_text("\n".join(TARGET))
+    for given in (str(target), {"one": str(target)}, {"one": str(tmp_path / "my *.txt")}):
+        assert tsds.select(POOL, given, size=3).inputs.targets.census["used"] == len(TARGET)
+
+
 def test_a_dataset_has_the_columns_of_all_that_was_chosen(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq

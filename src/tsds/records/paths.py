@@ -30,6 +30,8 @@ def files_of(paths: list[str], local: Callable[[RemoteFile], Path] = RemoteFile.
             files += _expanded(given, local)
         except OSError as error:
             raise InputError(f"can't be read: {error.strerror or error}", path=given) from error
+        except RuntimeError as error:  # the home of nobody
+            raise InputError("no such file or folder", path=given, remedy="check the name after ~") from error
     for file in files:
         check_utf8(str(file))
     return files
