@@ -24,7 +24,7 @@ from tsds.embeddings.transforms import Transform
 from tsds.embeddings.vectors import Vectors
 from tsds.encoding import duration
 from tsds.errors import BudgetError
-from tsds.given import as_given, check_one_each
+from tsds.given import as_given, check_no_texts, check_one_each
 from tsds.inputs import opened
 from tsds.memory import bytes_of, check_room, selection_bytes
 from tsds.methods import method_named
@@ -95,6 +95,7 @@ def _forecast(pool: Any, tasks: dict[str, Any], settings: Settings, scratch: Pat
     seconds: dict[str, float] = {}
     disk = 0.0
     if seen is None and is_vectors(pool):
+        check_no_texts(settings)
         vectors = Vectors.of(array_files(pool) or pool, "pool")
         n, dim, exact = len(vectors), vectors.dim, True
         m = sum(len(Vectors.of(array_files(one) or one, name or "target")) for name, one in tasks.items())

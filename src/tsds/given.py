@@ -21,6 +21,16 @@ from tsds.settings import Settings
 from tsds.stages import Stages
 
 
+def check_no_texts(settings: Settings) -> None:
+    """Raise InputError at a setting that means nothing where the pool is embeddings."""
+    if settings.embeddings is not None:
+        raise InputError("the pool is embeddings already", remedy="leave out --embeddings")
+    if settings.names_encoder:
+        raise InputError("--encoder means nothing to a pool of embeddings", remedy="leave out --encoder")
+    if settings.exclude is not None:
+        raise InputError("--exclude compares texts, and the pool has none", remedy="give the pool as records")
+
+
 def pool_vectors(source: Any, census: Census) -> Vectors:
     """The vectors of the candidates, out of one for each record of the pool.
 

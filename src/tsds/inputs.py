@@ -21,7 +21,7 @@ from tsds.embeddings.scan import scan
 from tsds.embeddings.vectors import Vectors
 from tsds.encoding import encode_records
 from tsds.errors import InputError
-from tsds.given import as_given, given_name, names_of, pool_vectors, target_vectors, transformed
+from tsds.given import as_given, check_no_texts, given_name, names_of, pool_vectors, target_vectors, transformed
 from tsds.leakage import Guard
 from tsds.memory import check_room
 from tsds.neighbors import check_widths
@@ -134,10 +134,7 @@ def _prepared(pool: Any, tasks: dict[str, Any], settings: Settings, stages: Stag
                 f"the pool is {one} and {where} is {other}", remedy="give both as records or both as arrays"
             )
     if vectors:
-        if settings.embeddings is not None:
-            raise InputError("the pool is embeddings already", remedy="leave out --embeddings")
-        if settings.exclude is not None:
-            raise InputError("--exclude compares texts, and the pool has none", remedy="give the pool as records")
+        check_no_texts(settings)
         return _from_arrays(pool, tasks, settings, stages)
     return _from_records(pool, tasks, settings, stages, ids)
 

@@ -132,6 +132,10 @@ class Settings:
                 raise InputError(f"the weight of task {name!r} is {weight!r}", remedy="a number, not negative")
         if (self.embeddings is None) != (self.target_embeddings is None):
             raise InputError("embeddings are given for one of pool and target only", remedy="give both")
+        if self.embeddings is not None and self.names_encoder:
+            raise InputError("--encoder means nothing beside --embeddings", remedy="leave out one of them")
+        if self.index is not None and self.search == "exact":
+            raise InputError("--index means nothing to an exact search", remedy="--search ivf, hnsw or auto")
 
     def with_fixed(self, fixed: Mapping[str, Any]) -> Settings:
         """These settings with those that are part of the method.
@@ -160,6 +164,11 @@ class Settings:
     def scale_or_default(self) -> float:
         """C."""
         return DEFAULT_SCALE if self.scale is None else self.scale
+
+    @property
+    def names_encoder(self) -> bool:
+        """Whether an encoder other than the default is asked for."""
+        return bool(self.encoder != _DEFAULTS["encoder"])
 
     @property
     def text(self) -> TextSpec:

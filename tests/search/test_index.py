@@ -275,9 +275,10 @@ def test_the_index_of_a_store_serves_the_pools_in_it(store: tuple[Path, Path, Pa
 
     def selected(search: str) -> dict[str, Any]:
         out = tmp_path / search
+        of_index = [] if search == "exact" else ["--index", tmp_path / "index"]
         done = command(
             "select", "--pool", pool, "--target", target, "--size", "5%", "--out", out, "--store", folder,
-            "--search", search, "--index", tmp_path / "index", "--overwrite",
+            "--search", search, *of_index, "--overwrite",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return {"run": orjson.loads((out / "run.json").read_bytes()), "rows": (out / "selected.jsonl").read_bytes()}

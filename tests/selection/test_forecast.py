@@ -101,6 +101,11 @@ def test_the_seconds_of_reading_are_those_of_all_passes(
         ({"group_field": "nope"}, r"pool\.jsonl, line 1: .*nope"),
         ({"weight_field": "nope"}, r"target\.jsonl, line 1: field 'nope' is missing"),
         ({"embeddings": np.ones((2, 3)), "target_embeddings": np.ones((12, 3))}, "2 embeddings for 900 records"),
+        ({"index": Path("i")}, r"--index means nothing to an exact search \(--search ivf, hnsw or auto\)"),
+        (
+            {"embeddings": np.ones((900, 3)), "target_embeddings": np.ones((12, 3)), "encoder": "hash:16"},
+            r"--encoder means nothing beside --embeddings \(leave out one of them\)",
+        ),
         ({"method": "random", "alpha": 0.5}, "--alpha means nothing to method random"),
     ],
     ids=str,
@@ -112,6 +117,24 @@ def test_what_the_run_refuses_is_refused(
     for made in (forecast, run):
         with pytest.raises(InputError, match=said):
             made(*data, Settings(**{"size": 9, **asked}))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"encoder": "hash:16"}, r"--encoder means nothing to a pool of embeddings \(leave out --encoder\)"),
+        ({"encoder": len}, "--encoder means nothing to a pool of embeddings"),
+        ({"exclude": ["a text"]}, "--exclude compares texts, and the pool has none"),
+        ({"embeddings": np.ones((9, 3)), "target_embeddings": np.ones((2, 3))}, "the pool is embeddings already"),
+    ],
+    ids=str,
+)
+def test_what_a_pool_of_vectors_has_no_use_for_is_refused(asked: dict[str, Any], said: str, tmp_path: Path) -> None:
+    pool, target = tmp_path / "pool.npy", np.ones((2, 3), np.float32)
+    np.save(pool, np.ones((9, 3), np.float32))
+    for made in (forecast, run):
+        with pytest.raises(InputError, match=said):
+            made(pool, target, Settings(**{"size": 3, **asked}))
 
 
 def test_speeds_are_those_of_the_workers_asked_for(data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
