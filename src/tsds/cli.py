@@ -89,7 +89,7 @@ def select(
     sources, tasks = paths_of(pool), tasks_of(target)
     from tsds.begun import begun_with
     from tsds.checkpoint import forget_finished, resumable
-    from tsds.output import check_format, write_run
+    from tsds.output import check_fits, check_format, write_run
     from tsds.places import check_vacant, reserved
     from tsds.records import is_vectors
     from tsds.searching import working
@@ -101,6 +101,8 @@ def select(
     begun = begun_with(sources, tasks, settings)
     inputs = [one["name"] for one in begun["files"]]
     check_vacant(out, overwrite=overwrite, inputs=inputs)  # before what an earlier run has left is looked at
+    if format is not None and not is_vectors(sources):
+        check_fits(format, sources, settings)
     if dry_run:
         from tsds.forecast import forecast
 

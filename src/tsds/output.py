@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import tempfile
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -16,24 +17,45 @@ from tsds.census import by_file
 from tsds.embeddings.columns import column_of
 from tsds.engines import Engine
 from tsds.errors import InputError
+from tsds.inputs import opened
 from tsds.places import PAGE, RUN, TABLE
-from tsds.records import atomic_file, checksum_of, file_facts, writable
+from tsds.records import atomic_file, checksum_of, file_facts, glimpse, not_here, repeatable, writable
 from tsds.report.data import facts_of
 from tsds.report.explorer import explorer
 from tsds.report.facts import Facts
 from tsds.report.page import write_page
+from tsds.scratch import PREFIX
 from tsds.selection import Selection
+from tsds.settings import Settings
+
+#: Records of a pool by which it is seen whether they fit a format.
+_TRIED = 100
 
 
 def check_format(format: str | None, *, vectors: bool) -> None:
     """Raise InputError if no pool of records, or of `vectors`, can be written so: better before the work than after it.
 
-    Whether the chosen records fit the format is known only when they are written.
+    Whether the chosen records fit the format is known only when they are written, but see `check_fits`.
     """
     if vectors and format not in (None, "npy"):
         raise InputError(f"a pool of embeddings can't be written as {format}", remedy="leave out --format")
     if format is not None and not vectors:
         writable(format)
+
+
+def check_fits(format: str, pool: Any, settings: Settings) -> None:
+    """Raise InputError if the first records of a pool can't be written so, as it would be raised at the end of the run.
+
+    Standard input, which can be read but once, is not looked at, nor are files that would have to be fetched for it.
+    """
+    if not repeatable(file_facts(pool)):
+        return
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as scratch:
+        seen = glimpse(pool, "pool", Path(scratch))
+        if seen is None and not_here(pool):
+            return
+        records = opened(pool if seen is None else seen.first, "pool", settings, ids="unread")
+        records.write(next(iter(records.batches(_TRIED))).rows, scratch, format=format)
 
 
 def write_run(

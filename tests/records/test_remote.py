@@ -29,6 +29,7 @@ from tests.command.run import texts, write_jsonl
 from tests.command.run import tsds as command
 from tsds.errors import InputError
 from tsds.forecast import forecast
+from tsds.output import check_fits
 from tsds.records import Pool, counting
 from tsds.records.remote import is_remote, remote_files
 from tsds.scratch import machine
@@ -306,3 +307,12 @@ def test_a_dry_run_reads_the_beginning_and_copies_nothing(
     assert plan["records"] == pytest.approx(4500, rel=0.05)
     assert plan["fetch_bytes"] == sum(memory.size(one) for one in memory.find("/pool"))
     assert not (tmp_path / "files").exists()
+
+
+def test_a_format_that_files_elsewhere_do_not_fit_is_seen_without_a_copy_of_them(tmp_path: Path, memory: Any) -> None:
+    record = {"messages": [{"role": "user", "content": "alpha"}]}
+    memory.pipe("/chats.jsonl", write_jsonl(tmp_path / "chats.jsonl", [record] * 9).read_bytes())
+    check_fits("jsonl", ["memory://chats.jsonl"], Settings(size=1))
+    with pytest.raises(InputError, match=r"line 1: field 'messages' holds list, which csv can't hold"):
+        check_fits("csv", ["memory://chats.jsonl"], Settings(size=1))
+    assert not remote_files("memory://chats.jsonl")[0].here

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 import weakref
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ import pytest
 import tsds
 from tests.command.run import texts, write_jsonl
 from tests.search.data import clustered
+from tsds import cli
+from tsds.errors import InputError
 from tsds.output import write_table
 from tsds.report import explorer
 from tsds.report.path_table import walk
@@ -50,6 +53,32 @@ def test_the_table_has_the_ids_and_never_all_texts(ids: str, tmp_path: Path) -> 
     written = pq.read_table(tmp_path / "table.parquet")["id"].to_pylist()
     expected = [of.get(row, row) for row in chosen.rows.tolist()]
     assert written == ([str(one) for one in expected] if ids in ("text", "both") else expected)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_format_that_the_first_records_do_not_fit_is_said_before_any_work(
+    dry_run: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether they are lists in csv, texts of two lines in txt, or values of two types in parquet; others run."""
+    begun: list[str] = []
+    monkeypatch.setattr("tsds.selecting.run", lambda *given, **more: begun.append("run") or sys.exit())
+    monkeypatch.setattr("tsds.forecast.forecast", lambda *given: begun.append("forecast") or sys.exit())
+    target = write_jsonl(tmp_path / "t.jsonl", [{"text": "alpha"}])
+    user = [{"role": "user", "content": "alpha"}]
+    cases = {
+        "csv": ({"messages": user}, r"pool\.jsonl, line 3: field 'messages' holds list, which csv can't hold"),
+        "txt": ({"text": "alpha\nbeta"}, r"pool\.jsonl, line 3: the text has a line break, which txt can't hold"),
+        "parquet": ({"text": "alpha", "n": [1]}, "the records can't be written as parquet"),
+        "jsonl": ({"messages": user}, ""),
+    }
+    for format, (record, said) in cases.items():
+        pool = write_jsonl(tmp_path / "pool.jsonl", [{"text": "one", "n": 1}, {"text": " "}, record])
+        pool.write_text(pool.read_text() + "{oops}\n")
+        files, options = ([str(pool)], [str(target)]), {"format": format, "dry_run": dry_run, "on_error": "skip"}
+        with pytest.raises(InputError if said else SystemExit, match=said or None):
+            cli.select(*files, "1", str(tmp_path / "out"), **options)
+        assert begun == ([] if said else ["forecast" if dry_run else "run"])
+        assert not (tmp_path / "out").exists()
 
 
 def test_chosen_vectors_are_written_as_they_were_given(tmp_path: Path) -> None:

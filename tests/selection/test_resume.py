@@ -317,9 +317,10 @@ def test_an_unknown_format_is_said_before_any_work(files: list[object], tmp_path
 
 
 def test_an_error_late_in_a_run_leaves_what_was_done(files: list[object], tmp_path: Path) -> None:
-    """The chosen records do not fit the format, which is known when all else is done; another format goes on."""
+    """The chosen records do not fit the format, which the first ones do: it is known when all else is done."""
     pool = Path(str(files[2]))
-    write_jsonl(pool, [{"text": text.replace(" number", "\nnumber")} for text in texts(2000)])
+    broken = [{"text": text.replace(" number", "\nnumber")} for text in texts(2000)]
+    write_jsonl(pool, [*({"text": text} for text in texts(100, seed=2)), *broken])
     done, out, whole = tmp_path / "done", tmp_path / "out", tmp_path / "whole"
     process = start([*files, "--out", out, "--format", "txt"], done, 0)
     assert process.wait(timeout=300) == 2
