@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-COMMAND = [sys.executable, "-c", "from tsds.cli import main; main()"]
+COMMAND = [sys.executable, "-m", "tsds"]
 
 
 def tsds(*arguments: object, stdin: bytes | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
