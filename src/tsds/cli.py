@@ -19,6 +19,7 @@ from tsds.interrupts import Interrupted
 from tsds.screen import Screen
 from tsds.store_command import embed, index, store_app
 from tsds.verbs import Verbs
+from tsds.why_command import why
 
 #: UsageError, of click or of the click that typer brings.
 _WrongUsage: Any = typer.BadParameter.__base__
@@ -176,6 +177,7 @@ def path(
 app.command()(compare)
 app.command()(embed)
 app.command()(index)
+app.command()(why)
 app.add_typer(store_app, name="store")
 app.add_typer(evaluate_app, name="evaluate")
 

@@ -198,8 +198,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
                 where = f"target {name!r}" if name else "the target"
                 skipped.append((f"{one.bad:,} records of {where} were left out as unusable: {one.problems[0]}", None))
         if settings.exclude is not None:
-            text = replace(settings.text, or_found=True)  # a test set may have the pool's fields, or its own
-            unseen = Pool.open(settings.exclude, text=text, ids="unread", on_error=settings.on_error, role="exclude")
+            unseen = texts_excluded(settings)
             exclude = Guard((batch.texts for batch in unseen.batches()), overlapping=True)
             bad, read = unseen.tally.bad, [*read, unseen]
             if bad:
@@ -261,6 +260,12 @@ def opened(source: Any, role: str, settings: Settings, *, tuned: bool = True, id
         on_error=settings.on_error,
         role=role,
     )
+
+
+def texts_excluded(settings: Settings) -> Pool:
+    """The records of --exclude, which may have the pool's fields, or their own."""
+    text = replace(settings.text, or_found=True)
+    return Pool.open(settings.exclude, text=text, ids="unread", on_error=settings.on_error, role="exclude")
 
 
 def _plain_lines(pools: list[Pool]) -> list[tuple[str, str | None]]:

@@ -121,6 +121,7 @@ Draws = Annotated[int, Option("--draws", help="How often they are split anew; in
 Points = Annotated[int, Option("--points", min=2, max=1000, help="Rows of the table.")]
 Reach = Annotated[float, Option("--reach", min=1.0, help="How far beyond the strength that the size asks for.")]
 Folder = Annotated[Path, Argument(help="The folder of a run.")]
+Names = Annotated[list[str], Argument(metavar="ID_OR_ROW...", help="Records: ids, or rows of the pool, from 0.")]
 
 Compared = Annotated[
     Path | None, Option("--compare", help="What `tsds compare` or `tsds evaluate` wrote.", show_default="in the folder")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from tsds.stages import Listener
 if TYPE_CHECKING:
     from tsds.compare.comparison import Comparison
     from tsds.evaluate.tables import Outcome
+    from tsds.explaining import Why
 
 
 class Speed(ProgressColumn):
@@ -180,6 +181,14 @@ class Screen:
             cells += [f"{row['support']:,}", f"{row['effective_size']:,.0f}", f"{row['largest']:.2g}"]
             table.add_row(*cells, Text(shares), style=style)
         self._out.print(table)
+
+    def explained(self, records: Sequence[Why]) -> None:
+        """Why each of these records was chosen or not."""
+        if self._json:
+            self._write({"records": [asdict(one) for one in records]})
+            return
+        for one in records:
+            self._out.print(Text(str(one)), soft_wrap=True)
 
     def compared(self, found: Comparison, out: Path) -> None:
         """Methods side by side, the best first."""

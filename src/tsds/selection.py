@@ -26,6 +26,8 @@ from tsds.transport import RegularizationPath
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from tsds.explaining import Why
+
 
 @dataclass
 class Selection:
@@ -129,6 +131,19 @@ class Selection:
 
     def __len__(self) -> int:
         return int(self.drawn.counts.sum())
+
+    def why(self, record: int | str) -> Why:
+        """Why a record was chosen, or why not: `print(chosen.why(17))`.
+
+        Args:
+          record: its position in the pool, or, as a str, its id.
+
+        Raises:
+          InputError: if the pool has no such record.
+        """
+        from tsds.explaining import why
+
+        return why(self, record)
 
     def records(self) -> Iterator[Record]:
         """The chosen records as they are in the pool, in its order, repeated ones as often as they were drawn.

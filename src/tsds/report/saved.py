@@ -48,7 +48,7 @@ def renew(folder: Path, compared: Path | None = None) -> Facts:
     Raises:
       InputError: if the folder holds no run, or the comparison can't be read.
     """
-    facts, explorer = _read(folder)
+    facts, explorer = page_of(folder)
     path = compared or folder / COMPARISON
     if compared is not None or path.is_file():
         explorer["comparison"] = comparison_in(path)
@@ -102,7 +102,12 @@ def _about(measure: dict[str, Any]) -> str:
     return f"{measure.get('line', '')}{better}".strip("; ")
 
 
-def _read(folder: Path) -> tuple[Facts, Explorer]:
+def page_of(folder: Path) -> tuple[Facts, Explorer]:
+    """What lies in the page of the run in this folder.
+
+    Raises:
+      InputError: if the folder holds no run, or something else under its names.
+    """
     page = folder / PAGE
     if not (folder / RUN).is_file() or not page.is_file():
         raise InputError("holds no run", path=folder, remedy="name the folder that --out named")
