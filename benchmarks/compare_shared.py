@@ -22,9 +22,9 @@ import numpy as np
 import orjson
 
 from tsds.bandwidth import from_texts
-from tsds.compare.cells import Cell
-from tsds.compare.comparison import Comparison, compare
-from tsds.compare.statistics import Interval
+from tsds.comparing.cells import Cell
+from tsds.comparing.comparison import Comparison, compare
+from tsds.comparing.statistics import Interval
 from tsds.embeddings.encoders import Setting, make_encoder
 from tsds.records import Pool
 from tsds.settings import Settings

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tsds import transport
     from tsds.api import select
+    from tsds.comparing.api import compare
     from tsds.errors import BudgetError, InputError, MissingExtra, RunError, TsdsError
     from tsds.neighbors import Neighbors, nearest_neighbors
     from tsds.selection import Selection
@@ -24,6 +25,7 @@ __all__ = [
     "Selection",
     "TsdsError",
     "__version__",
+    "compare",
     "nearest_neighbors",
     "select",
     "transport",
@@ -38,6 +40,7 @@ _HOMES = {
     "RunError": "tsds.errors",
     "Selection": "tsds.selection",
     "TsdsError": "tsds.errors",
+    "compare": "tsds.comparing.api",
     "nearest_neighbors": "tsds.neighbors",
     "select": "tsds.api",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -127,55 +128,41 @@ def select(
       >>> tsds.select(pool, ["what is four times two?"], size=1).indices.tolist()
       [0]
     """
-    for folder in (index, store):
-        if folder is not None:
-            check_path(folder)
-    settings = Settings(
-        size=size,
-        method=method,
-        alpha=alpha,
-        scale=scale,
-        neighbors=neighbors,
-        effective_size=effective_size,
-        capacity=capacity,
-        bandwidth=bandwidth,
-        metric=metric,
-        encoder=encoder,
-        transform=transform,
-        device=device,
-        engine=engine,
-        workers=workers,
-        memory=memory,
-        search=search,
-        index=None if index is None else Path(index),
-        store=None if store is None else Path(store),
-        store_precision=store_precision,
-        sampling=sampling,
-        seed=seed,
-        copies=copies,
-        on_error=on_error,
-        text_field=text_field,
-        template=template,
-        target_text_field=target_text_field,
-        target_template=target_template,
-        id_field=id_field,
-        group_field=group_field,
-        tokens_field=tokens_field,
-        weight_field=weight_field,
-        target_weights=target_weights,
-        task_weights={} if task_weights is None else task_weights,  # type: ignore[arg-type]  # made a dict there
-        exclude=_array(exclude, "exclude", id_field),
-        embeddings=_vectors(embeddings, "embeddings", id_field),
-        target_embeddings=(
-            {name: _vectors(one, f"target_embeddings of {name}", id_field) for name, one in target_embeddings.items()}
-            if isinstance(target_embeddings, Mapping)
-            else _vectors(target_embeddings, "target_embeddings", id_field)
-        ),
+    settings = settings_of(locals())
+    return run(records_of(pool, id_field), tasks_of(target, id_field), settings, progress)
+
+
+def settings_of(given: Mapping[str, Any]) -> Settings:
+    """The settings among the arguments of a call, by name: folders as paths, arrays as arrays.
+
+    Raises:
+      InputError: on a value that can't be.
+    """
+    names = {one.name for one in fields(Settings)}
+    chosen, id_field = {name: value for name, value in given.items() if name in names}, given["id_field"]
+    for name in ("index", "store"):
+        if given[name] is not None:
+            check_path(given[name])
+            chosen[name] = Path(given[name])
+    if given["task_weights"] is None:
+        chosen["task_weights"] = {}
+    chosen["exclude"] = _array(given["exclude"], "exclude", id_field)
+    chosen["embeddings"] = _vectors(given["embeddings"], "embeddings", id_field)
+    targets = given["target_embeddings"]
+    chosen["target_embeddings"] = (
+        {name: _vectors(one, f"target_embeddings of {name}", id_field) for name, one in targets.items()}
+        if isinstance(targets, Mapping)
+        else _vectors(targets, "target_embeddings", id_field)
     )
-    return run(_array(pool, "pool", id_field), _tasks(target, id_field), settings, progress)
+    return Settings(**chosen)
 
 
-def _tasks(target: Any, id_field: str | None) -> Any:
+def records_of(pool: Any, id_field: str | None) -> Any:
+    """A pool in any of its forms, tensors and the like as arrays."""
+    return _array(pool, "pool", id_field)
+
+
+def tasks_of(target: Any, id_field: str | None) -> Any:
     """The target, or the tasks of a dict, as `_array` gives them.
 
     Raises:

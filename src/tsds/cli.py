@@ -12,7 +12,7 @@ import typer
 
 from tsds import options as opt
 from tsds.arguments import check_paths, command_line, paths_of, settings_of, spread, tasks_of
-from tsds.compare.command import compare
+from tsds.comparing.command import compare
 from tsds.errors import TsdsError, check_utf8
 from tsds.evaluate.command import evaluate_app
 from tsds.interrupts import Interrupted

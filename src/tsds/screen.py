@@ -29,7 +29,7 @@ from tsds.report.facts import Facts
 from tsds.stages import Listener
 
 if TYPE_CHECKING:
-    from tsds.compare.comparison import Comparison
+    from tsds.comparing.comparison import Comparison
     from tsds.evaluate.tables import Outcome
     from tsds.explaining import Why
 

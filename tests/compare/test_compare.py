@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import signal
 import subprocess
@@ -15,14 +16,15 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
+import tsds as tsds_package
 from tests.command.run import COMMAND, texts, tsds, write_jsonl
 from tests.search.data import clustered
 from tsds.begun import begun_with
-from tsds.compare.cells import Bench, Cell, Contender
-from tsds.compare.comparison import compare
-from tsds.compare.measures import near_duplicate_share
-from tsds.compare.saved import _fingerprint, compare_to
-from tsds.compare.statistics import Interval, t95
+from tsds.comparing.cells import Bench, Cell, Contender
+from tsds.comparing.comparison import compare
+from tsds.comparing.measures import near_duplicate_share
+from tsds.comparing.saved import _fingerprint, compare_to
+from tsds.comparing.statistics import Interval, t95
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.settings import Settings
@@ -321,3 +323,22 @@ def test_changed_data_is_said(small: tuple[Path, Path], tmp_path: Path) -> None:
     write_jsonl(part, [{"text": t} for t in texts(120, seed=3)])
     with pytest.raises(InputError, match="holds a stopped comparison of other data or settings"):
         run((part.parent, small[1]), tmp_path / "c")
+
+
+def test_from_python_it_takes_what_select_takes(tmp_path: Path) -> None:
+    own = {"methods", "folds", "draws"}
+    of_methods = {"method", "alpha", "scale", "neighbors", "effective_size", "capacity", "sampling"}
+    select, here = (inspect.signature(one).parameters for one in (tsds_package.select, tsds_package.compare))
+    assert set(select) - of_methods == set(here) - own
+    assert all(here[name] == select[name] for name in set(here) - own)
+    pool, target = texts(60), texts(20, seed=1)
+    records = write_jsonl(tmp_path / "p.jsonl", [{"text": text} for text in pool])
+    asked: dict[str, Any] = {"size": 5, "folds": 2, "draws": 2, "seed": 3}
+    found = tsds_package.compare(pool, {"a": target[::2], "b": target[1::2]}, methods=["kde", "random"], **asked)
+    again = tsds_package.compare(records, {"a": target[::2], "b": target[1::2]}, methods=["kde", "random"], **asked)
+    assert len(found.cells) == 2 * 2 * 2 and set(found.names) == {"kde", "random"}
+    assert [cell.rows.tolist() for cell in found.cells] == [cell.rows.tolist() for cell in again.cells]
+    assert found.table()[0]["method"] == found.best and found.behind(found.best).mean == 0
+    assert tsds_package.compare(POOL, TARGETS, size=5, methods="random").names == ["random"]
+    with pytest.raises(InputError, match="unknown method"):
+        tsds_package.compare(pool, target, methods=["kd"], **asked)

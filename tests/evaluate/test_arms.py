@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.evaluate import small
-from tsds.compare.cells import Bench
+from tsds.comparing.cells import Bench
 from tsds.errors import InputError
 from tsds.evaluate import diets, pretraining
 from tsds.evaluate.arms import references_of

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import ttest_1samp
 from sklearn.metrics import f1_score
 
-from tsds.compare.measures import Measure
+from tsds.comparing.measures import Measure
 from tsds.evaluate.answers import answer_in, exact_match, normal, token_f1
 from tsds.evaluate.cells import Cell, Place
 from tsds.evaluate.classifier import f1

@@ -11,7 +11,7 @@ from tests.search.data import clustered
 from tests.truth import brute_force
 from tests.truth.brute_force import nearest
 from tsds import proposals, searching
-from tsds.compare.comparison import compare
+from tsds.comparing.comparison import compare
 from tsds.density import DensitySearch
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tsds.compare.cells import Contender
+from tsds.comparing.cells import Contender
 from tsds.settings import Settings
 
 #: Arms that select nothing: no training; the target's own texts; the whole pool, as far as the tokens go, or once.

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.compare.measures import Measure
+from tsds.comparing.measures import Measure
 from tsds.embeddings.encoders.warmup import rising_then_falling
 from tsds.evaluate.bases import digest_of
 from tsds.evaluate.data import TargetFiles

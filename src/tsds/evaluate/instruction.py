@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.compare.measures import Measure
+from tsds.comparing.measures import Measure
 from tsds.embeddings.encoders.models import device_of
 from tsds.embeddings.encoders.rendering import Rendered
 from tsds.errors import InputError

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.compare.measures import Measure
+from tsds.comparing.measures import Measure
 from tsds.embeddings.encoders.models import device_of, model_fingerprint
 from tsds.evaluate.bases import digest_of, is_there, kept_base
 from tsds.evaluate.classifier import Classifier, Finetuning, f1

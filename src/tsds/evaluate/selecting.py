@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tsds.bandwidth import perturbed
 from tsds.budget import Size
-from tsds.compare.cells import Bench, Contender, Made
+from tsds.comparing.cells import Bench, Contender, Made
 from tsds.evaluate.arms import Arm
 from tsds.evaluate.data import Example
 from tsds.evaluate.matched import alike

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tsds.arrays import Array
-from tsds.compare.statistics import Interval, t95
+from tsds.comparing.statistics import Interval, t95
 
 __all__ = ["Interval", "Paired", "Record", "bootstrap", "by_seed", "interval95", "record_of", "said_by_seed"]
 

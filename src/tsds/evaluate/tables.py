@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tsds.compare.measures import Measure
+from tsds.comparing.measures import Measure
 from tsds.evaluate.arms import references_of
 from tsds.evaluate.cells import Cell, Place
 from tsds.evaluate.statistics import Interval, Paired, by_seed, record_of

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tsds.compare.comparison import Comparison
-from tsds.compare.measures import MEASURES
+from tsds.comparing.comparison import Comparison
+from tsds.comparing.measures import MEASURES
 
 #: Measures with a column of their own, and digits after the point; the second lot where the screen has room.
 _COLUMNS = {"cost": 4, "near_duplicates": 2, "seconds": 1}

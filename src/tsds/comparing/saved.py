@@ -14,8 +14,8 @@ import orjson
 
 import tsds
 from tsds.begun import begun_with
-from tsds.compare.cells import Cell
-from tsds.compare.comparison import Comparison, compare
+from tsds.comparing.cells import Cell
+from tsds.comparing.comparison import Comparison, compare
 from tsds.errors import InputError
 from tsds.records import atomic_file, repeatable
 from tsds.settings import Settings

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from tsds.bandwidth import Bandwidth
-from tsds.compare.cells import Bench, Cell, Contender, overlaps
-from tsds.compare.measures import MEASURES
-from tsds.compare.statistics import Interval
+from tsds.comparing.cells import Bench, Cell, Contender, overlaps
+from tsds.comparing.measures import MEASURES
+from tsds.comparing.statistics import Interval
 from tsds.errors import InputError
 from tsds.inputs import prepare
 from tsds.searching import neighbor_search, working
@@ -36,7 +36,7 @@ class Comparison:
 
     Attributes:
       names: of the contenders, as given.
-      cells: all of them.
+      cells: all of them: each has a contender, a draw and a fold, the chosen `rows` of the pool, and `values`.
       size, folds, draws: as used.
       bandwidth: of near-duplicates.
     """
@@ -67,7 +67,11 @@ class Comparison:
         return self._interval({at: mine[at] - theirs[at] for at in mine if at in theirs})
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a contender, the best first."""
+        """One row a contender, the best first.
+
+        Each has `method`; `metrics`, of every measure ("cost" is the held-out cost) the mean and interval; `behind`,
+        the same of its paired difference to the best; and `groups`, the mean share of each source among the chosen.
+        """
         rows = []
         for name in sorted(self.names, key=lambda name: self.interval(name, "cost").mean):
             rows.append(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tsds.arrays import equals
 from tsds.bandwidth import Bandwidth
-from tsds.compare.measures import measure, overlap
+from tsds.comparing.measures import measure, overlap
 from tsds.engines import Engine
 from tsds.errors import InputError
 from tsds.inputs import Inputs

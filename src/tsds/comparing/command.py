@@ -51,7 +51,7 @@ def compare(
     """Compare methods on targets that they have not seen; a comparison that was stopped goes on."""
     settings = settings_of(locals())
     screen = Screen(json=json, quiet=quiet)
-    from tsds.compare.saved import compare_to
+    from tsds.comparing.saved import compare_to
 
     with screen.progress() as listener:
         found = compare_to(
