@@ -21,12 +21,70 @@ from tsds.records import Record
 from tsds.settings import Settings
 from tsds.stages import Stage
 from tsds.surroundings import Surroundings, survey
-from tsds.transport import RegularizationPath
+from tsds.transport import PathPoint, RegularizationPath
+from tsds.transport.penalty import DEFAULT_SCALE, alpha_from_penalty
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tsds.explaining import Why
+
+
+class SearchedPath(RegularizationPath):
+    """The path of a selection: a strength that it can't answer for is an InputError."""
+
+    @classmethod
+    def of(cls, path: RegularizationPath) -> SearchedPath:
+        """The same path, with what it has worked out already."""
+        found = cls.__new__(cls)
+        found.__dict__.update(path.__dict__)
+        return found
+
+    def point(self, s: float) -> PathPoint:
+        """Everything the path knows about one s.
+
+        Raises:
+          InputError: if s is not on the path, or beyond what was searched.
+        """
+        try:
+            return super().point(s)
+        except ValueError as error:
+            raise self._refused(error, "neighbors", s) from None
+
+    def at(
+        self,
+        *,
+        penalty: float | None = None,
+        alpha: float | None = None,
+        neighbors: float | None = None,
+        effective_size: float | None = None,
+    ) -> PathPoint:
+        """The point for one strength: give exactly one.
+
+        Raises:
+          InputError: if none or several are given, or it lies beyond what was searched.
+        """
+        given = {"penalty": penalty, "alpha": alpha, "neighbors": neighbors, "effective_size": effective_size}
+        asked = {name: value for name, value in given.items() if value is not None}
+        try:
+            return super().at(**asked)
+        except ValueError as error:
+            if len(asked) != 1:
+                raise InputError(str(error)) from None
+            raise self._refused(error, *asked.popitem()) from None
+
+    def _refused(self, error: ValueError, name: str, value: float) -> InputError:
+        """Beyond what was searched, where it is a strength at all."""
+        if not (0 <= value <= 1 if name == "alpha" else value > 0):
+            return InputError(f"{name}={value:g} is no strength: {error}")
+        again = f"{name}={value:g}"
+        if name in ("penalty", "alpha"):  # a selection is asked for alpha
+            again = f"alpha={alpha_from_penalty(value, self.scale) if name == 'penalty' else value:g}"
+            again += "" if self.scale == DEFAULT_SCALE else f", scale={self.scale:g}"
+        what = (
+            f"{name}={value:g} lies beyond the path as far as it was searched, {self.longest:.4g} neighbours a target"
+        )
+        return InputError(what, remedy=f"select again with {again}")
 
 
 @dataclass
@@ -111,8 +169,8 @@ class Selection:
         """The effective sample size of the plan, 1 / sum p^2."""
         return float(1 / np.square(self.answer.probability).sum())
 
-    @property
-    def path(self) -> RegularizationPath:
+    @cached_property
+    def path(self) -> SearchedPath:
         """The regularization path as far as it was searched: ask it for another strength without searching again.
 
         Raises:
@@ -120,7 +178,7 @@ class Selection:
         """
         if self.answer.path is None:
             raise InputError(f"method {self.settings.method} has no regularization path", remedy="use kde or uniform")
-        return self.answer.path
+        return SearchedPath.of(self.answer.path)
 
     @property
     def warnings(self) -> list[tuple[str, str | None]]:

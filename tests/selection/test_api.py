@@ -177,6 +177,21 @@ def test_the_path_answers_other_strengths_without_another_search() -> None:
     assert point.transport_cost == pytest.approx(chosen.answer.cost)
     with pytest.raises(tsds.InputError, match="no regularization path"):
         _ = tsds.select(POOL, TARGET, size=25, method="tv").path
+    short = tsds.select(POOL, TARGET, size=5, alpha=1.0, scale=2.0).path
+    for asked, said in (
+        ({"neighbors": 20}, r"neighbors=20 lies beyond .* searched, .* \(select again with neighbors=20\)"),
+        ({"alpha": 0.5}, r"alpha=0\.5 lies beyond .*\(select again with alpha=0\.5, scale=2\)"),
+        ({"penalty": 2.0}, r"penalty=2 lies beyond .*\(select again with alpha=0\.5, scale=2\)"),
+        ({"effective_size": 200}, r"effective_size=200 lies beyond .*\(select again with effective_size=200\)"),
+        ({"alpha": 2.0}, "alpha=2 is no strength: alpha must be between 0 and 1"),
+        ({"neighbors": -1}, "neighbors=-1 is no strength"),
+        ({"alpha": 0.5, "neighbors": 2.0}, "give exactly one of"),
+        ({}, "give exactly one of"),
+    ):
+        with pytest.raises(tsds.InputError, match=said):
+            short.at(**asked)
+    with pytest.raises(tsds.InputError, match="neighbors=99 lies beyond"):
+        short.point(99)
 
 
 @pytest.mark.parametrize("sampling", ["systematic", "top", "multinomial"])
