@@ -166,12 +166,13 @@ def path(
     """Show the regularization path: what each strength of diversity would select, from one search."""
     settings = settings_of(locals())
     screen = Screen(json=json, quiet=quiet)
-    from tsds.report.path_table import path_table
+    from tsds.report.path_table import path_note, path_table
     from tsds.selecting import run
 
+    note = path_note(settings.method)
     with screen.progress() as listener:
         selection = run(paths_of(pool), tasks_of(target), settings, listener, reach=reach)
-    screen.path(path_table(selection, points))
+    screen.path(path_table(selection, points), note)
 
 
 app.command()(compare)

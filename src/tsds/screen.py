@@ -164,8 +164,10 @@ class Screen:
             print_summary(self._out, facts)
             self._out.print(Text.assemble(("Written to ", "bold"), f"{out}/: ", ", ".join(files)))
 
-    def path(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """The regularization path as a table."""
+    def path(self, rows: Sequence[Mapping[str, Any]], note: str | None = None) -> None:
+        """The regularization path as a table, and what to know about it."""
+        if note and not self._quiet:
+            self._err.print(Text(note), soft_wrap=True)
         if self._json:
             self._write({"path": list(rows)})
             return

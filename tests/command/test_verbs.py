@@ -13,7 +13,7 @@ import pytest
 
 from tests.command.run import texts, tsds, write_jsonl
 from tsds.arguments import settings_of, spread
-from tsds.cli import main
+from tsds.cli import app, main
 from tsds.errors import InputError
 
 
@@ -95,6 +95,20 @@ def test_path_is_a_table_that_agrees_with_select(tmp_path: Path) -> None:
     assert facts["effective_size"] == pytest.approx(here["effective_size"], rel=1e-9)
     assert rows[-1]["neighbors"] > 2 * here["neighbors"]
     assert "what it would select" in tsds("path", "--pool", pool, "--target", target, "--size", 20).stdout
+
+
+def test_the_path_of_balanced_plans_is_not_passed_off_as_theirs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pool = write_jsonl(tmp_path / "p.jsonl", [{"text": text} for text in texts(60)])
+    asked = ["path", "--pool", str(pool), "--target", str(pool), "--size", "5", "--points", "3", "--json", "--method"]
+    with pytest.raises(InputError, match=r"method balanced has no closed path \(--method kde has one\)"):
+        app([*asked, "balanced"], standalone_mode=False)
+    app([*asked, "auto"], standalone_mode=False)
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)["path"]) > 0 and err.startswith("method auto has no path of its own: this is kde's")
+    app([*asked, "kde"], standalone_mode=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_several_values_after_one_flag() -> None:

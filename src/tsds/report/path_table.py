@@ -9,7 +9,24 @@ from typing import Any
 import numpy as np
 
 from tsds.arrays import Array, Rows
+from tsds.errors import InputError
 from tsds.selection import Selection
+
+#: Methods that choose a balanced plan: they have no path but kde's, on the lists that they have searched.
+_BALANCED = ("auto", "auto-repeats")
+
+
+def path_note(method: str) -> str | None:
+    """What to say about the path of a method, if anything, before it is walked.
+
+    Raises:
+      InputError: if the method has a strength, and no path along it.
+    """
+    if method == "balanced":
+        raise InputError("method balanced has no closed path", remedy="--method kde has one")
+    if method not in _BALANCED:
+        return None
+    return f"method {method} has no path of its own: this is kde's, as far as {method} searched (--method kde goes on)"
 
 
 def walk(selection: Selection, points: int) -> Iterator[tuple[dict[str, Any], Rows, Array]]:
