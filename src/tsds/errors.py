@@ -58,7 +58,9 @@ class MissingExtra(InputError):
     """
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs an extra that is not installed", remedy=f"pip install 'tsds[{extra}]'")
+        super().__init__(
+            f"{feature} needs an extra that is not installed", remedy=f"pip install '.[{extra}]' in a clone of tsds"
+        )
 
 
 class RunError(TsdsError):

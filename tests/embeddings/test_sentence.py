@@ -103,7 +103,7 @@ def test_a_missing_extra_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_
 
     monkeypatch.setattr(models, "find_spec", lambda name: None)
     for spec, extra in (("sentence", "sentence"), ("hidden", "sentence"), ("gradient", "gradient")):
-        with pytest.raises(MissingExtra, match=rf"pip install 'tsds\[{extra}\]'"):
+        with pytest.raises(MissingExtra, match=rf"pip install '\.\[{extra}\]'"):
             make_encoder(f"{spec}:{tmp_path}", Setting())
 
 

@@ -136,7 +136,7 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "tsds.engines.ray", raising=False)
-    with pytest.raises(MissingExtra, match=r"tsds\[ray\]"):
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[ray\]' in a clone"):
         engine_named("ray")
 
 

@@ -309,7 +309,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     from tsds.embeddings.encoders import models
 
     monkeypatch.setattr(models, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"tsds\[evaluate\]"):
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[evaluate\]' in a clone"):
         evaluate("instruction", Data.of_folder(small.chats(tmp_path / "d")), tmp_path / "o")
 
 

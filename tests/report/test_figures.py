@@ -57,5 +57,5 @@ def test_what_has_no_figure_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="neither sources nor lengths"):
         vectors.plot_shift()
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'tsds\[plot\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[plot\]'"):
         vectors.plot_map()

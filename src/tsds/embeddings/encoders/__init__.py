@@ -93,15 +93,15 @@ ENCODERS: dict[str, EncoderEntry] = {
         _hash,
     ),
     "sentence": EncoderEntry(
-        "a model of sentence-transformers, sentence:NAME_OR_PATH; needs tsds[sentence]",
+        "a model of sentence-transformers, sentence:NAME_OR_PATH; pip install '.[sentence]'",
         _sentence,
     ),
     "hidden": EncoderEntry(
-        "states of a language model, hidden:NAME_OR_PATH@LAYER,POOLING; needs tsds[sentence]",
+        "states of a language model, hidden:NAME_OR_PATH@LAYER,POOLING; pip install '.[sentence]'",
         _hidden,
     ),
     "gradient": EncoderEntry(
-        "LESS: projected gradients of a model warmed up on the pool; needs tsds[gradient]",
+        "LESS: projected gradients of a model warmed up on the pool; pip install '.[gradient]'",
         _gradient,
     ),
     "python": EncoderEntry(
