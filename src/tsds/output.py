@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from tsds.arrays import Rows
 from tsds.begun import as_asked
 from tsds.census import by_file
 from tsds.embeddings.columns import column_of
@@ -27,6 +28,7 @@ from tsds.report.page import write_page
 from tsds.scratch import PREFIX
 from tsds.selection import Selection
 from tsds.settings import Settings
+from tsds.targets import Targets
 
 #: Records of a pool by which it is seen whether they fit a format.
 _TRIED = 100
@@ -97,18 +99,21 @@ def write_table(selection: Selection, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    answer, found, census = selection.answer, selection.inputs.candidates, selection.inputs.candidates.census
+    answer, inputs, found = selection.answer, selection.inputs, selection.inputs.candidates
+    census = found.census
     ids: list[str | int] = selection.rows.tolist()
     if found.records is not None:
         # As they are read: a list of the candidates would hold the texts of all.
         each = (c.id for some in found.records.candidates(selection.rows) for c in some)
         ids = [row if one is None else one for row, one in zip(ids, each, strict=True)]
-    whole = all(isinstance(one, int) and -(2**63) <= one < 2**63 for one in ids)
+    targets = inputs.targets
+    served, at = np.unique(answer.target, return_inverse=True)
+    named = pa.array(targets.tasks, pa.string()).dictionary_encode() if any(targets.tasks) else None
     shards = np.array(found.names, dtype=object)[census.shard[answer.rows]]
     table = pa.table(
         {
             "row": selection.rows,
-            "id": pa.array(ids, pa.int64()) if whole else pa.array([str(one) for one in ids], pa.string()),
+            "id": _ids(ids),
             "shard": pa.array(shards, pa.string()),
             "probability": answer.probability,
             "count": selection.drawn.counts,
@@ -118,10 +123,33 @@ def write_table(selection: Selection, path: Path) -> None:
             "rank": answer.rank,
             "inclusion": pa.array(selection.drawn.inclusion, from_pandas=True),  # null for a size in tokens
             "copies": census.copies[answer.rows],
+            **({} if named is None else {"task": named.take(pa.array(targets.task[answer.target]))}),
+            "target_id": _ids(_target_ids(targets, served)).dictionary_encode().take(pa.array(at)),
         }
     )
     with atomic_file(path) as file:
         pq.write_table(table, file)
+
+
+def _ids(ids: list[str | int]) -> Any:
+    """Ids as a column: of whole numbers if all are, else of text."""
+    import pyarrow as pa
+
+    whole = all(isinstance(one, int) and -(2**63) <= one < 2**63 for one in ids)
+    return pa.array(ids, pa.int64()) if whole else pa.array([str(one) for one in ids], pa.string())
+
+
+def _target_ids(targets: Targets, which: Rows) -> list[str | int]:
+    """The ids of these targets, ascending; its position in its task's records where one has none."""
+    ids: list[str | int] = []
+    for task, (records, rows) in enumerate(targets.sources):
+        own = which[targets.task[which] == task] - int(np.searchsorted(targets.task, task))
+        places = rows[own].tolist()
+        if records is not None:
+            each = (one.id for some in records.candidates(rows[own]) for one in some)
+            places = [place if one is None else one for place, one in zip(places, each, strict=True)]
+        ids += places
+    return ids
 
 
 def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]:
@@ -144,6 +172,7 @@ def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]
         },
         "pool": {**facts["pool"], "dimensions": inputs.candidates.vectors.dim},
         "target": {**facts["target"], "tasks": [name for name in inputs.targets.tasks if name]},
+        "tasks": facts["tasks"],
         "encoder": facts["encoder"],
         "strength": {**facts["strength"], "effective_size": facts["effective_size"], "support": facts["support"]},
         "trials": [asdict(trial) for trial in answer.trials],

@@ -109,7 +109,9 @@ def test_quiet_says_nothing(data: tuple[Path, Path], tmp_path: Path) -> None:
 
 def test_several_tasks_share_the_size(data: tuple[Path, Path], tmp_path: Path) -> None:
     pool, target = data
-    other = write_jsonl(tmp_path / "other.jsonl", [{"text": t} for t in texts(400, seed=2)[1::4]])
+    other = write_jsonl(
+        tmp_path / "other.jsonl", [{"id": f"o{i}", "text": t} for i, t in enumerate(texts(400, seed=2)[1::4])]
+    )
     shares = {}
     for name, weights in (("equal", []), ("three", ["--task-weights", "a=3,b=1"])):
         out = tmp_path / name
@@ -120,7 +122,13 @@ def test_several_tasks_share_the_size(data: tuple[Path, Path], tmp_path: Path) -
         table = pq.read_table(out / "selection.parquet").to_pydict()
         mine = np.array(table["row"]) % 4 == 0
         shares[name] = np.array(table["probability"])[mine].sum()
-        assert json.loads((out / "run.json").read_bytes())["target"]["tasks"] == ["a", "b"]
+        run = json.loads((out / "run.json").read_bytes())
+        assert run["target"]["tasks"] == ["a", "b"]
+        first = len(target.read_bytes().splitlines())
+        for at, task, name in zip(table["target"], table["task"], table["target_id"], strict=True):
+            assert (task, name) == (("a", str(at)) if at < first else ("b", f"o{at - first}"))
+        chosen = sum(n for n, task in zip(table["count"], table["task"], strict=True) if task == "a")
+        assert [one["name"] for one in run["tasks"]] == ["a", "b"] and run["tasks"][0]["chosen"] == chosen
     assert shares["equal"] == pytest.approx(0.5, abs=0.1)
     assert shares["three"] == pytest.approx(0.75, abs=0.1)
 

@@ -299,6 +299,8 @@ def test_no_hostile_text_runs_or_loads_anything(driver: Any, tmp_path: Path) -> 
     open_page(driver, path)
     driver.execute_script("for (const b of document.querySelectorAll('.more, .prose + .link, summary')) b.click()")
     driver.execute_script(EVERY_CHOICE)
+    assert len(_all(driver, "select[aria-label^=task] option")) > 2
+    assert all(" of " in text for text in _all(driver, ".serves .aim"))
     _point_at_a_target(driver)
     for stop in range(0, 40, 8):
         _set_slider(driver, stop)

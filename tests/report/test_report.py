@@ -263,7 +263,15 @@ def test_tasks_are_counted_each() -> None:
     chosen = tsds.select(
         pool, {"a": texts(8, seed=1)[::4], "b": texts(8, seed=1)[1::4]}, size=20, task_weights={"a": 3, "b": 1}
     )
-    a, b = explorer(chosen)["tasks"]
+    facts = facts_of(chosen)
+    a, b = facts["tasks"]
     assert (a["name"], a["targets"], a["weight"], b["weight"]) == ("a", 2, 0.75, 0.25)
     assert a["chosen"] + b["chosen"] == 20 and a["chosen"] > b["chosen"]
     assert a["nearest"] == pytest.approx(chosen.answer.nearest[:2].mean())
+    out = StringIO()
+    print_summary(Console(file=out, width=80), facts)
+    lines = [line.split() for line in out.getvalue().splitlines()]
+    assert [line[1:4] for line in lines if line[:1] in (["a"], ["b"])] == [
+        ["2", "75.0%", str(a["chosen"])],
+        ["2", "25.0%", str(b["chosen"])],
+    ]

@@ -50,7 +50,9 @@ def test_the_table_has_the_ids_and_never_all_texts(ids: str, tmp_path: Path) -> 
     finally:
         tracemalloc.stop()
     assert peak < 12e6
-    written = pq.read_table(tmp_path / "table.parquet")["id"].to_pylist()
+    table = pq.read_table(tmp_path / "table.parquet")
+    assert "task" not in table.column_names and table["target_id"].to_pylist() == table["target"].to_pylist()
+    written = table["id"].to_pylist()
     expected = [of.get(row, row) for row in chosen.rows.tolist()]
     assert written == ([str(one) for one in expected] if ids in ("text", "both") else expected)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 import tsds
 from tsds.methods import METHODS
 from tsds.records import Pool, TextSpec, fields_read
-from tsds.report.facts import Counted, Example, Facts, Group, PathRow, Strength, TargetFact
+from tsds.report.facts import Counted, Example, Facts, Group, PathRow, Strength, TargetFact, TaskFact
 from tsds.selection import Selection
 from tsds.solving import asked_strength
 from tsds.transport.penalty import alpha_from_penalty
@@ -63,6 +63,7 @@ def facts_of(selection: Selection, command: str | None = None) -> Facts:
         stages=[{"name": s.name, "seconds": s.seconds, "peak_mb": s.peak_mb} for s in selection.stages],
         seconds=selection.seconds,
         warnings=[{"what": what, "remedy": remedy} for what, remedy in selection.warnings],
+        tasks=_tasks(selection),
         composition=composition(selection),
         examples=_examples(selection),
         targets=_targets(selection),
@@ -198,6 +199,28 @@ def _targets(selection: Selection) -> list[TargetFact]:
             text=texts[at],
         )
         for at, i in enumerate(worst)
+    ]
+
+
+def _tasks(selection: Selection) -> list[TaskFact]:
+    """How well the pool serves each task; empty where there is but one."""
+    answer, targets = selection.answer, selection.inputs.targets
+    if len(targets.tasks) < 2:
+        return []
+    count = len(targets.tasks)
+    weight = np.bincount(targets.task, weights=targets.mu, minlength=count)
+    nearest = np.bincount(targets.task, weights=targets.mu * answer.nearest, minlength=count)
+    chosen = np.bincount(targets.task[answer.target], weights=selection.drawn.counts, minlength=count)
+    size = np.bincount(targets.task, minlength=count)
+    return [
+        TaskFact(
+            name=targets.tasks[i],
+            targets=int(size[i]),
+            weight=float(weight[i]),
+            nearest=float(nearest[i] / weight[i]) if weight[i] > 0 else float(answer.nearest[targets.task == i].mean()),
+            chosen=int(chosen[i]),
+        )
+        for i in range(count)
     ]
 
 

@@ -18,7 +18,6 @@ from tsds.report.shift import (
     lengths,
     nearest_histogram,
     source_shift,
-    tasks,
 )
 from tsds.report.shown import Shown, name
 from tsds.selection import Selection
@@ -68,7 +67,6 @@ def explorer(selection: Selection) -> Explorer:
         chosen_total=int((selection.drawn.counts > 0).sum()),
         targets=_targets(selection, shown, listed, nearest),
         targets_worst=len(worst),
-        tasks=tasks(selection)[:TARGETS],
         nearest=nearest_histogram(selection),
         stops=[_stop(row, shown, top, probability, known) for row, top, probability in walked],
         map=_map(selection, shown, readable),

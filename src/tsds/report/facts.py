@@ -38,6 +38,16 @@ class Group(TypedDict):
     lift: float | None  # chosen_share / pool_share
 
 
+class TaskFact(TypedDict):
+    """One of several tasks."""
+
+    name: str
+    targets: int
+    weight: float  # its share of the mass, as asked for
+    nearest: float  # mean distance of its targets' nearest candidates, by weight
+    chosen: int  # for how many of the chosen one of its targets gives most of the mass
+
+
 class Example(TypedDict):
     """One chosen record and the target it serves."""
 
@@ -129,6 +139,7 @@ class Facts(TypedDict):
     stages: list[Stage]
     seconds: float
     warnings: list[Warning_]
+    tasks: list[TaskFact]  # empty where there is but one
     composition: list[Group]  # empty where records have no source
     examples: list[Example]  # ten for the screen are the first ten; the page shows all
     targets: list[TargetFact]  # a few hundred at most, those served worst first

@@ -62,6 +62,7 @@ def kept_facts(facts: Facts) -> Facts:
     sources = [{**group, "name": name(group["name"])} for group in facts["composition"]]  # as the explorer names them
     few = {**facts, "examples": facts["examples"][:_EXAMPLES], "targets": facts["targets"][:_EXAMPLES]}
     few["composition"] = sources
+    few["tasks"] = [{**task, "name": name(task["name"])} for task in facts["tasks"]]
     return cast(Facts, _bounded(few))
 
 

@@ -110,16 +110,6 @@ class Histogram(TypedDict):
     counts: list[int]
 
 
-class TaskFact(TypedDict):
-    """One of several tasks."""
-
-    name: str
-    targets: int
-    weight: float  # its share of the mass
-    nearest: float  # mean distance of its targets' nearest candidates, by weight
-    chosen: int  # for how many of the chosen one of its targets gives most of the mass
-
-
 class Cluster(TypedDict):
     """Near-duplicates of each other."""
 
@@ -177,7 +167,6 @@ class Explorer(TypedDict):
     chosen_total: int
     targets: list[TargetRow]  # worst served first
     targets_worst: int  # so many of them are the worst of all; the rest are here because a chosen record serves them
-    tasks: list[TaskFact]  # empty where there is but one
     nearest: Histogram  # distances of all targets to their nearest candidates
     stops: list[Stop]
     map: PoolMap | None

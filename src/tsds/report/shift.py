@@ -9,7 +9,7 @@ import numpy as np
 
 from tsds.arrays import Rows
 from tsds.records.fields import GROUP_FIELDS, NO_ID
-from tsds.report.page_facts import Cluster, FieldShift, Histogram, Lengths, Share, TaskFact
+from tsds.report.page_facts import Cluster, FieldShift, Histogram, Lengths, Share
 from tsds.report.shown import Shown, name
 from tsds.selection import Selection
 from tsds.transport import RegularizationPath
@@ -99,28 +99,6 @@ def lengths(selection: Selection, shown: Shown) -> Lengths | None:
         target=share(shown.target_tokens) if same_measure else None,
         chosen=share(census.tokens[rows], selection.drawn.counts),
     )
-
-
-def tasks(selection: Selection) -> list[TaskFact]:
-    """How well the pool serves each task; empty where there is but one."""
-    answer, targets = selection.answer, selection.inputs.targets
-    if len(targets.tasks) < 2:
-        return []
-    count = len(targets.tasks)
-    weight = np.bincount(targets.task, weights=targets.mu, minlength=count)
-    nearest = np.bincount(targets.task, weights=targets.mu * answer.nearest, minlength=count)
-    chosen = np.bincount(targets.task[answer.target], weights=selection.drawn.counts, minlength=count)
-    size = np.bincount(targets.task, minlength=count)
-    return [
-        TaskFact(
-            name=str(name(targets.tasks[i])),
-            targets=int(size[i]),
-            weight=float(weight[i]),
-            nearest=float(nearest[i] / weight[i]) if weight[i] > 0 else float(answer.nearest[targets.task == i].mean()),
-            chosen=int(chosen[i]),
-        )
-        for i in range(count)
-    ]
 
 
 def nearest_histogram(selection: Selection) -> Histogram:

@@ -9,13 +9,15 @@ from rich.text import Text
 from tsds.report.facts import Counted, Facts
 from tsds.report.plain import plain
 
-_SOURCES, _EXAMPLES, _BAR = 12, 10, 20
+_TASKS, _SOURCES, _EXAMPLES, _BAR = 24, 12, 10, 20
 
 
 def print_summary(console: Console, facts: Facts) -> None:
     """Print what was chosen, from where, why, and what to look out for. No text of the data is read as markup."""
     _headline(console, facts)
     _settings(console, facts)
+    if facts["tasks"]:
+        _tasks(console, facts)
     if facts["composition"]:
         _composition(console, facts)
     if facts["examples"]:
@@ -84,6 +86,23 @@ def _counts(counted: Counted) -> str:
     if fields := counted.get("text_fields"):  # not in the pages of earlier runs
         parts.append(f"text from {plain(', '.join(fields), 80)}")
     return ", ".join(parts)
+
+
+def _tasks(console: Console, facts: Facts) -> None:
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("task")
+    for head in ("targets", "asked for", "chosen", "share"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for task in facts["tasks"][:_TASKS]:
+        share = f"{task['chosen'] / max(facts['size'], 1):.1%}"
+        cells = (f"{task['targets']:,}", f"{task['weight']:.1%}", f"{task['chosen']:,}", share)
+        table.add_row(Text(plain(task["name"], 28)), *cells)
+    console.print()
+    console.print(table)
+    rest = facts["tasks"][_TASKS:]
+    if rest:
+        what = f"and {len(rest)} more tasks with {sum(task['chosen'] for task in rest):,} chosen"
+        console.print(Text(what, style="dim"))
 
 
 def _composition(console: Console, facts: Facts) -> None:

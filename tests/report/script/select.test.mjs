@@ -8,8 +8,8 @@ import { typical } from "../../../src/tsds/report/assets/modules/coverage.mjs";
 const explorer = {
   texts: ["two apples and a pear", [["user", "Wie viele Äpfel?"], ["assistant", "Drei."]], "the target"],
   records: [{ text: 0, group: "math", id: "a-1", row: 7, tokens: 5 }, { text: 1, group: null, id: 9, row: 3, tokens: 8 }],
-  targets: [{ text: 2, id: "t" }],
-  chosen: [{ record: 0, target: 0, distance: 0.9, probability: 0.1, density: 1 }, { record: 1, target: 0, distance: 0.2, probability: 0.3, density: null }],
+  targets: [{ text: 2, id: "t", task: "sums" }, { text: 2, id: "u", task: "words" }],
+  chosen: [{ record: 0, target: 0, distance: 0.9, probability: 0.1, density: 1 }, { record: 1, target: 1, distance: 0.2, probability: 0.3, density: null }],
 };
 const haystacks = explorer.chosen.map((c) => searchable(c, explorer));
 
@@ -22,6 +22,7 @@ test("search looks in texts, turns, targets, sources and ids; all words must occ
   assert.deepEqual(find("target"), [0, 1]);
   assert.deepEqual(find("math"), [0]);
   assert.deepEqual(find("a-1"), [0]);
+  assert.deepEqual(find("words"), [1]);
   assert.deepEqual(wordsOf(' a  "b c" '), ["a", "b c"]);
 });
 
@@ -31,9 +32,10 @@ test("every order sorts by what it says", () => {
   for (const order of Object.keys(ORDERS)) assert.equal(by(order).length, 2);
 });
 
-test("filters of the map and of the source", () => {
+test("filters of the map, of the source and of the task", () => {
   assert.deepEqual(listed(explorer, haystacks, { kept: new Set([1]) }), [1]);
   assert.deepEqual(listed(explorer, haystacks, { group: "math" }), [0]);
+  assert.deepEqual(listed(explorer, haystacks, { task: "words" }), [1]);
 });
 
 test("listeners hear of what changed and of nothing else", () => {

@@ -2,18 +2,17 @@
 import { el, folding, growing, prose } from "./dom.mjs";
 import { listed, ORDERS, searchable } from "./select.mjs";
 import { num, percent, plural, whole } from "./format.mjs";
-import { oneLine, visible } from "./text.mjs";
+import { oneLine, targetName, visible } from "./text.mjs";
 
 export function chosenList(facts, explorer, state) {
   const haystacks = explorer.chosen.map((c) => searchable(c, explorer));
   const list = el("div", { class: "records" }), count = el("p", { class: "soft count", "aria-live": "polite" }), chips = el("div", { class: "chips" });
   const search = el("input", { type: "search", placeholder: "Search texts, targets, sources, ids", "aria-label": "search the chosen records" });
   const order = el("select", { "aria-label": "order of the chosen records" }, ...Object.entries(ORDERS).map(([key, one]) => el("option", { value: key }, one.label)));
-  const groups = [...new Set(explorer.chosen.map((c) => explorer.records[c.record].group))].filter((g) => g !== null).sort();
-  const group = el("select", { "aria-label": "source of the chosen records" }, el("option", { value: "" }, "all sources"), ...groups.map((g, i) => el("option", { value: i + 1 }, visible(g))));
+  const group = filter("group", "source of the chosen records", "all sources", explorer.chosen.map((c) => explorer.records[c.record].group), state);
+  const task = filter("task", "task of the chosen records", "all tasks", explorer.chosen.map((c) => explorer.targets[c.target].task), state);
   search.addEventListener("input", () => state.set({ query: search.value }));
   order.addEventListener("change", () => state.set({ order: order.value }));
-  group.addEventListener("change", () => state.set({ group: group.value ? groups[group.value - 1] : null }));
 
   const show = () => {
     const now = state.get(), found = listed(explorer, haystacks, now);
@@ -23,9 +22,18 @@ export function chosenList(facts, explorer, state) {
     chips.replaceChildren(...(now.kept ? [el("button", { type: "button", class: "chip", onclick: () => state.set({ kept: null, keptWhy: "" }) }, now.keptWhy + " ", el("span", { "aria-hidden": "true" }, "✕"), el("span", { class: "unseen" }, "remove this filter"))] : []));
     order.value = now.order;
   };
-  state.on(["query", "order", "group", "kept"], show);
+  state.on(["query", "order", "group", "task", "kept"], show);
   show();
-  return el("div", { class: "list" }, el("div", { class: "controls" }, search, order, groups.length > 1 ? group : null), el("div", { class: "status" }, count, chips), list);
+  return el("div", { class: "list" }, el("div", { class: "controls" }, search, order, group, task), el("div", { class: "status" }, count, chips), list);
+}
+
+// A choice among the values that occur, one for each of the chosen; none where there is but one.
+function filter(key, label, all, found, state) {
+  const values = [...new Set(found)].filter((value) => value !== null).sort();
+  if (values.length < 2) return null;
+  const pick = el("select", { "aria-label": label }, el("option", { value: "" }, all), ...values.map((value, i) => el("option", { value: i + 1 }, visible(value))));
+  pick.addEventListener("change", () => state.set({ [key]: pick.value ? values[pick.value - 1] : null }));
+  return pick;
 }
 
 function entry(explorer, c, state) {
@@ -37,13 +45,13 @@ function entry(explorer, c, state) {
   ].filter(Boolean);
   const head = el("header", {}, el("span", { class: "from" }, visible(record.group ?? `row ${record.row}`)), el("span", { class: "soft id" }, visible(String(record.id))),
     el("span", { class: "numbers" }, ...numbers.map(([label, value]) => el("span", {}, el("span", { class: "soft" }, label + " "), el("b", { "data-key": label }, value)))));
-  const serves = el("div", { class: "serves" }, el("button", { type: "button", class: "link aim", title: "list all that serve this target", onclick: () => state.set(forTarget(explorer, c.target)) }, `serves target ${visible(String(target.id))}`), folding(explorer.texts[target.text], 3));
+  const serves = el("div", { class: "serves" }, el("button", { type: "button", class: "link aim", title: "list all that serve this target", onclick: () => state.set(forTarget(explorer, c.target)) }, `serves target ${targetName(target)}`), folding(explorer.texts[target.text], 3));
   return el("article", { class: "record", "data-row": record.row }, head, folding(explorer.texts[record.text]), serves, near(explorer, c));
 }
 
 export function forTarget(explorer, target) {
   const kept = new Set(explorer.chosen.flatMap((c, i) => (c.target === target ? [i] : [])));
-  return { kept, keptWhy: `serve target ${visible(String(explorer.targets[target].id))}` };
+  return { kept, keptWhy: `serve target ${targetName(explorer.targets[target])}` };
 }
 
 function near(explorer, c) {

@@ -2,7 +2,7 @@
 import { el, folding, growing, responsive, section, table } from "./dom.mjs";
 import { barHistogram } from "./charts.mjs";
 import { num, percent, plural, whole } from "./format.mjs";
-import { oneLine, visible } from "./text.mjs";
+import { oneLine, targetName, visible } from "./text.mjs";
 import { forTarget } from "./chosen.mjs";
 
 const FAR = 1.5; // as in the warnings of the run
@@ -31,17 +31,17 @@ export function coverage(facts, explorer, state) {
     const show = t.chosen ? el("button", { type: "button", class: "link", onclick: () => { state.set(forTarget(explorer, i)); document.getElementById("why").scrollIntoView(); } }, plural(t.chosen, "record")) : "none of the chosen";
     return el("article", { class: "want" },
       el("div", { class: "distance" }, el("b", {}, num(t.nearest)), el("span", { class: t.nearest > FAR * middle ? "far" : "soft" }, t.nearest > FAR * middle ? "far from everything" : `${num(t.nearest / (middle || 1), 2)} × typical`)),
-      el("div", {}, el("p", { class: "soft" }, `target ${visible(String(t.id))}${t.task ? ` of ${visible(t.task)}` : ""} · mass over ${plural(t.candidates, "candidate")} up to ${num(t.reach)} · first served by `, show),
+      el("div", {}, el("p", { class: "soft" }, `target ${targetName(t)} · mass over ${plural(t.candidates, "candidate")} up to ${num(t.reach)} · first served by `, show),
         folding(explorer.texts[t.text], 3),
         nearestRecord ? el("p", { class: "nearest", dir: "auto" }, el("span", { class: "soft" }, "nearest: "), oneLine(explorer.texts[nearestRecord.text], 200)) : null));
   }, 6);
   const shown = worst.length < facts.targets_total ? `The ${whole(worst.length)} worst served of ${whole(facts.targets_total)} targets:` : "All targets, the worst served first:";
-  return section("coverage", "How well the pool serves the targets", el("p", {}, verdict), byTask(explorer),
+  return section("coverage", "How well the pool serves the targets", el("p", {}, verdict), byTask(facts),
     el("div", { class: "columns why" }, el("figure", { class: "beside" }, chart), el("div", {}, el("p", { class: "soft" }, shown), list)));
 }
 
-function byTask(explorer) {
-  if (!explorer.tasks.length) return null;
+function byTask(facts) {
+  if (!facts.tasks.length) return null;
   const heads = [{ name: "task" }, { name: "targets", n: 1 }, { name: "share of the mass", n: 1 }, { name: "chosen", n: 1 }, { name: "nearest candidate", n: 1 }];
-  return table(heads, explorer.tasks.map((t) => [visible(t.name), whole(t.targets), percent(t.weight), whole(t.chosen), num(t.nearest)]), "tasks");
+  return table(heads, facts.tasks.map((t) => [visible(t.name), whole(t.targets), percent(t.weight), whole(t.chosen), num(t.nearest)]), "tasks");
 }

@@ -27,7 +27,7 @@ function themeButton(state) {
 function buildPage() {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const facts = read("facts"), explorer = read("explorer"), page = document.getElementById("page");
-  const state = makeState({ stop: Math.max(0, explorer.stops.findIndex((stop) => stop.here)), query: "", order: "shown", group: null, kept: null, keptWhy: "", theme: "auto" });
+  const state = makeState({ stop: Math.max(0, explorer.stops.findIndex((stop) => stop.here)), query: "", order: "shown", group: null, task: null, kept: null, keptWhy: "", theme: "auto" });
   const map = mapView(facts, explorer, state), list = explorer.chosen.length ? chosenList(facts, explorer, state) : null;
   const why = list ? section("why", "Why these", el("p", { class: "soft" }, "Each chosen record beside the target that gives it most of its mass."), el("div", { class: "columns why" }, map, list)) : null;
   const parts = [

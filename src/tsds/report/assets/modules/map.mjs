@@ -2,7 +2,7 @@
 import { el, responsive } from "./dom.mjs";
 import { box, inside, linear, nearest } from "./geometry.mjs";
 import { num, percent, plural, whole } from "./format.mjs";
-import { oneLine, visible } from "./text.mjs";
+import { oneLine, targetName } from "./text.mjs";
 import { forTarget } from "./chosen.mjs";
 
 const REACH = 14; // pixels from which a point counts as pointed at
@@ -81,7 +81,7 @@ export function mapView(facts, explorer, state) {
     tip.hidden = i < 0;
     if (i >= 0) {
       const p = points[i], what = text(p);
-      const title = p.kind === "target" ? `target${p.target === undefined ? "" : ` ${visible(String(explorer.targets[p.target].id))}, nearest candidate at ${num(explorer.targets[p.target].nearest)}`}`
+      const title = p.kind === "target" ? `target${p.target === undefined ? "" : ` ${targetName(explorer.targets[p.target])}, nearest candidate at ${num(explorer.targets[p.target].nearest)}`}`
         : p.kind === "chosen" ? `chosen, ${num(explorer.chosen[p.chosen].distance)} from its target` : "in the pool";
       tip.replaceChildren(el("b", { class: p.kind }, title), el("div", { dir: "auto" }, what === null ? "(its text is not in this page)" : oneLine(what, 280)));
       const [px, py] = places[i];

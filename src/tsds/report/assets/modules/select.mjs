@@ -3,7 +3,7 @@ import { plainText } from "./text.mjs";
 
 export function searchable(chosen, explorer) {
   const record = explorer.records[chosen.record], target = explorer.targets[chosen.target];
-  return [plainText(explorer.texts[record.text]), plainText(explorer.texts[target.text]), record.group ?? "", record.id, record.row, target.id]
+  return [plainText(explorer.texts[record.text]), plainText(explorer.texts[target.text]), record.group ?? "", record.id, record.row, target.id, target.task ?? ""]
     .join("\n").toLowerCase();
 }
 
@@ -25,12 +25,13 @@ export const ORDERS = {
   row: { label: "order in the pool", value: (c, e) => e.records[c.record].row },
 };
 
-export function listed(explorer, haystacks, { query = "", order = "shown", kept = null, group = null } = {}) {
+export function listed(explorer, haystacks, { query = "", order = "shown", kept = null, group = null, task = null } = {}) {
   const words = wordsOf(query), { value } = ORDERS[order];
   const found = [];
   for (let i = 0; i < explorer.chosen.length; i++) {
     if (kept && !kept.has(i)) continue;
     if (group !== null && explorer.records[explorer.chosen[i].record].group !== group) continue;
+    if (task !== null && explorer.targets[explorer.chosen[i].target].task !== task) continue;
     if (words.length && !matches(haystacks[i], words)) continue;
     found.push(i);
   }

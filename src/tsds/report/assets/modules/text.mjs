@@ -16,6 +16,9 @@ export function visible(text) {
 // A text of the page is a string, or a list of [role, text].
 export const plainText = (text) => (typeof text === "string" ? text : text.map(([, content]) => content).join("\n"));
 
+// A target by its id, and the task it is of where tasks are named.
+export const targetName = (target) => visible(String(target.id)) + (target.task ? ` of ${visible(target.task)}` : "");
+
 export const oneLine = (text, most = 160) => {
   const line = visible(plainText(text)).replace(/\s+/g, " ").trim();
   return line.length <= most ? line : line.slice(0, most - 1).trimEnd() + "…";
