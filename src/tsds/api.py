@@ -80,10 +80,11 @@ def select(
       method: "auto", or one of those that `tsds methods` lists.
       alpha, scale: the paper's alpha and C; or
       neighbors: s, the effective neighbours of a target; or
-      effective_size: 1 / sum p^2. At most one, and the method is then "kde" unless another is named; with none, "auto"
-        chooses by held-out targets, "balanced" takes a twentieth of the size, and the others the least diversity that
-        lets `size` be drawn without replacement.
-      capacity: S of "balanced", how many effective candidates must share the mass; the size if not given.
+      effective_size: 1 / sum p^2. At most one; given one, "auto" is "kde" (name "balanced" to keep its cap). With none,
+        "auto" chooses by held-out targets, "balanced" takes a twentieth of the size, and the others the least diversity
+        that lets `size` be drawn without replacement.
+      capacity: S of "balanced", how many effective candidates must share the mass; the size if not given. Given one,
+        "auto" is "balanced".
       bandwidth: h, up to which records count as near-duplicates; "auto"; or 0 for exact copies only.
       metric: "l2", Euclidean between embeddings, or "cosine", 1 - cos.
       encoder: texts to embeddings: "hash", "sentence:NAME_OR_PATH", ... (`tsds encoders` lists them), or a function

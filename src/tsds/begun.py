@@ -10,7 +10,7 @@ from tsds.records import file_facts
 from tsds.settings import Settings
 
 #: Settings that say how to work, not what to make of it; and those that are files.
-_NO_MATTER = ("engine", "workers", "memory", "device", "store", "index")
+_NO_MATTER = ("engine", "workers", "memory", "device", "store", "index", "method_why")
 _FILES = ("exclude", "embeddings", "target_embeddings")
 
 

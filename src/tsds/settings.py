@@ -87,6 +87,7 @@ class Settings:
     exclude: Any = None
     embeddings: Any = None
     target_embeddings: Any = None
+    method_why: str | None = None  # of a method that is not the one asked for; set here
 
     def __post_init__(self) -> None:
         for name in _NUMBERS:
@@ -111,7 +112,9 @@ class Settings:
             raise InputError("--scale means nothing without --alpha", remedy="give --alpha too")
         if self.method == "auto" and (asked or self.capacity is not None):
             # A strength is the paper's, a capacity the balanced plan's: with one given nothing is left to choose.
-            object.__setattr__(self, "method", "kde" if self.capacity is None else "balanced")
+            given, method = ("strength", "kde") if self.capacity is None else ("capacity", "balanced")
+            object.__setattr__(self, "method", method)
+            object.__setattr__(self, "method_why", f"a {given} was given, so the method is {method}, not auto")
         if self.capacity is not None and self.method not in _WITH_CAPACITY:
             raise InputError(f"--capacity means nothing to method {self.method}", remedy="--method balanced")
         alpha = self.alpha

@@ -127,6 +127,21 @@ def test_the_summary_fits_and_acts_on_nothing(facts: Facts, width: int) -> None:
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", text)
 
 
+def test_a_method_that_was_not_asked_for_is_told() -> None:
+    pool, target = texts(60), texts(4, seed=1)
+    for options, told in (
+        ({"neighbors": 3}, "a strength was given, so the method is kde, not auto"),
+        ({"capacity": 4}, "a capacity was given, so the method is balanced, not auto"),
+        ({"neighbors": 3, "method": "kde"}, None),
+        ({}, None),
+    ):
+        facts = facts_of(tsds.select(pool, target, size=6, **options))  # type: ignore[arg-type]
+        out = StringIO()
+        print_summary(Console(file=out, width=300), facts)
+        assert facts["method_why"] == told
+        assert told in out.getvalue() if told else "so the method is" not in out.getvalue()
+
+
 def test_plain() -> None:
     assert plain("a\x1b[31m\n  b\u202e c", 80) == "a[31m b c"
     assert plain("x" * 100, 10) == "x" * 9 + "…"

@@ -31,6 +31,7 @@ def facts_of(selection: Selection, command: str | None = None) -> Facts:
         command=command,
         method=settings.method,
         method_line=METHODS[settings.method].line,
+        method_why=settings.method_why,
         encoder=inputs.encoder,
         metric=settings.metric,
         seed=settings.seed,

@@ -116,6 +116,7 @@ class Facts(TypedDict):
     command: str | None  # as typed; None from Python
     method: str
     method_line: str  # one line about the method
+    method_why: str | None  # why it is not the one asked for; None if it is
     encoder: str
     metric: str
     seed: int

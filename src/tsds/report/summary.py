@@ -51,7 +51,8 @@ def _settings(console: Console, facts: Facts) -> None:
     table.add_column()
     table.add_row("pool", Text(_counts(facts["pool"])))
     table.add_row("target", Text(_counts(facts["target"])))
-    table.add_row("method", Text(f"{facts['method']}: {facts['method_line']}"))
+    why = "" if facts["method_why"] is None else f"; {facts['method_why']}"
+    table.add_row("method", Text(f"{facts['method']}: {facts['method_line']}{why}"))
     strength = facts["strength"]
     numbers = [
         f"{name} = {value:.4g}"

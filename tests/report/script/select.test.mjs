@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { listed, ORDERS, searchable, wordsOf } from "../../../src/tsds/report/assets/modules/select.mjs";
 import { makeState } from "../../../src/tsds/report/assets/modules/state.mjs";
-import { heldOutAt, sourcesOf } from "../../../src/tsds/report/assets/modules/path.mjs";
+import { flags, heldOutAt, sourcesOf } from "../../../src/tsds/report/assets/modules/path.mjs";
 import { typical } from "../../../src/tsds/report/assets/modules/coverage.mjs";
 
 const explorer = {
@@ -55,6 +55,12 @@ test("sources of the path by their largest share; held-out cost between measured
   assert.equal(heldOutAt(curve, 10), 2);
   assert.equal(heldOutAt(curve, 0.5), null);
   assert.equal(heldOutAt([], 5), null);
+});
+
+test("the options for a strength keep the method: auto with a strength alone would be kde", () => {
+  assert.equal(flags({ method: "auto", sampling: "shares" }, 1500), "--method balanced --neighbors 1500");
+  assert.equal(flags({ method: "balanced", sampling: "top" }, 15), "--method balanced --neighbors 15 --sampling top");
+  assert.equal(flags({ method: "kde", sampling: "systematic" }, 2.5), "--method kde --neighbors 2.5");
 });
 
 test("the typical distance is the median, as far as a histogram tells", () => {

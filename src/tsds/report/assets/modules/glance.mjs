@@ -17,7 +17,7 @@ export function glance(facts, explorer) {
   ].filter(Boolean);
   const repeats = facts.distinct === facts.size ? "" : ` (${whole(facts.distinct)} different ones)`;
   const title = el("h1", {}, el("b", {}, whole(facts.size)), ` of ${whole(facts.pool.used)} records${repeats} chosen for `, el("i", {}, plural(facts.target.used, "target")));
-  const how = el("p", { class: "soft lead" }, `${facts.method}: ${facts.method_line}. `, s.why ? `Strength ${visible(s.asked)}: ${visible(s.why)}.` : "");
+  const how = el("p", { class: "soft lead" }, `${facts.method}: ${facts.method_line}${facts.method_why ? `; ${facts.method_why}` : ""}. `, s.why ? `Strength ${visible(s.asked)}: ${visible(s.why)}.` : "");
   const warnings = facts.warnings.map((w) => el("p", { class: "warning", role: "note" }, el("strong", {}, visible(w.what)), w.remedy ? el("span", {}, " " + visible(w.remedy)) : null));
   const stats = el("dl", { class: "stats" }, ...tiles.map(([value, label, more]) => el("div", {}, el("dt", {}, label), el("dd", {}, el("b", {}, value), el("span", {}, more)))));
   return el("section", { id: "glance", "aria-label": "At a glance" }, title, how, stats, ...warnings, composed(facts),

@@ -8,7 +8,14 @@ import { oneLine, visible } from "./text.mjs";
 const MARGIN = { left: 58, right: 14, top: 14, bottom: 42 };
 const SOURCES = 8;
 // Methods whose plan is not a point of the path.
-const CAPPED = new Set(["auto", "balanced"]);
+const CAPPED = new Set(["auto", "auto-repeats", "balanced"]);
+
+// What to type for a selection of the page's kind at this strength: given one, auto alone would be kde.
+export function flags(facts, s) {
+  const capped = CAPPED.has(facts.method), strength = `--neighbors ${num(s).replace(/,/g, "")}`;
+  const sampling = capped && facts.sampling !== "shares" ? ` --sampling ${facts.sampling}` : "";
+  return `--method ${capped ? "balanced" : facts.method} ${strength}${sampling}`;
+}
 
 // Sources worth a bar: the largest at the strength in use, then the largest anywhere on the path. Their order is fixed,
 // so that bars move and rows do not.
@@ -65,7 +72,7 @@ export function pathExplorer(facts, explorer, state) {
       el("div", {}, el("dt", {}, label), el("dd", {}, el("b", { "data-key": key, "data-value": value }, text)))));
     badge.replaceChildren(stop.here ? el("b", {}, "The strength in use") : el("span", {}, i < here || here < 0 ? "Less diverse than the strength in use" : "More diverse than the strength in use"));
     if (here >= 0 && !stop.here) badge.append(" · ", back);
-    command.textContent = `--neighbors ${num(stop.neighbors).replace(/,/g, "")}`;
+    command.textContent = flags(facts, stop.neighbors);
     const shares = new Map(stop.sources), widest = Math.max(...stop.sources.map(([, share]) => share), 1e-9);
     sources.replaceChildren(...names.map((name) => {
       const share = shares.get(name) ?? 0, own = pool.get(name);
@@ -130,7 +137,7 @@ export function pathExplorer(facts, explorer, state) {
   const compositionShown = names.length > 0;
   const result = section("path", "How strongly to diversify",
     el("p", { class: "soft", id: "strength-help" }, "From each target's nearest candidate alone, on the left, to mass spread over many. Alpha, s and the effective size are one axis; every point on it is an optimal plan."),
-    CAPPED.has(facts.method) ? el("p", { class: "soft" }, "These plans bound what a target gives to one candidate. The plan in use also bounds what a candidate gets from all of them, so its own numbers, above, differ.") : null,
+    CAPPED.has(facts.method) ? el("p", { class: "soft" }, "The numbers, sources and candidates at the slider are the path of plain transport (kde), while this selection's plan also caps each candidate at one example, or at the repeats that it was allowed: its own numbers, above, differ.") : null,
     el("div", { class: "columns path" },
       el("div", {}, chart, el("div", { class: "slide" }, el("label", { class: "unseen", for: "strength" }, "strength of diversity"), slider), key, badge, numbers,
         el("p", { class: "soft" }, "To select at this strength: ", command)),
