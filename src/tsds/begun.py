@@ -6,7 +6,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from tsds.records import file_facts
+from tsds.embeddings.columns import column_of
+from tsds.inputs import Inputs
+from tsds.records import Pool, checksum_of, file_facts
 from tsds.settings import Settings
 
 #: Settings that say how to work, not what to make of it; and those that are files.
@@ -33,6 +35,23 @@ def begun_with(pool: Any, target: Any, settings: Settings) -> dict[str, Any]:
             files += [] if one is None else [as_this | facts for facts in file_facts(one)]
     asked = {name: value for name, value in as_asked(settings).items() if name not in _NO_MATTER}
     return {"settings": asked, "files": files}
+
+
+def input_checksums(inputs: Inputs) -> dict[str, list[dict[str, str | int]]]:
+    """Name, bytes and digest of each file of the pool, and of the targets; none for what is in memory."""
+    pool, targets = inputs.candidates, inputs.targets
+    found = {"pool": _checksums(pool.records, pool.names), "target": list[dict[str, str | int]]()}
+    for records, _ in targets.sources:
+        found["target"] += _checksums(records, [] if records is not None else targets.names)
+    return found
+
+
+def _checksums(records: Pool | None, names: list[str]) -> list[dict[str, str | int]]:
+    if records is not None:
+        return list(records.checksum())
+    columns = [(name, column_of(Path(name))) for name in names]  # FILE.parquet:COLUMN is of a file too
+    files = [(name, Path(name) if column is None else column[0]) for name, column in columns]
+    return [checksum_of(file, name) for name, file in files if file.is_file()]
 
 
 def _plain(value: Any) -> bool:

@@ -21,6 +21,10 @@ Sources = Annotated[list[str], Option("--pool", help="Candidates: files, folders
 Targets = Annotated[list[str], Option("--target", help="Examples of the task: FILE, or NAME=FILE for several tasks.")]
 Size = Annotated[str, Option("--size", help="Examples (1000), a share of the pool (1%), or tokens (200k-tokens).")]
 Out = Annotated[Path, Option("--out", help="Folder to write to; refused if it holds a run.")]
+OutOfComparison = Annotated[
+    Path,
+    Option("--out", help="Folder to write to; refused if it holds a comparison, or a run of another pool or size."),
+]
 Place = Annotated[
     str, Option("--out", help="Folder or address to write to; refused if it holds a run, or files it would replace.")
 ]

@@ -13,9 +13,8 @@ import numpy as np
 import orjson
 
 from tsds.arrays import Rows
-from tsds.begun import as_asked
+from tsds.begun import as_asked, input_checksums
 from tsds.census import by_file
-from tsds.embeddings.columns import column_of
 from tsds.engines import Engine
 from tsds.errors import InputError
 from tsds.inputs import opened
@@ -190,10 +189,7 @@ def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]
         "warnings": facts["warnings"],
         "stages": facts["stages"],
         "seconds": facts["seconds"],
-        "inputs": {
-            "pool": _checksums(inputs.candidates.records, inputs.candidates.names),
-            "target": target_checksums(selection),
-        },
+        "inputs": input_checksums(inputs),
         "selected": checksum_of(chosen, chosen.name),
     }
 
@@ -209,22 +205,6 @@ def files_read(selection: Selection) -> list[str]:
             except InputError:  # an array, or a file that is gone: there is nothing to lose
                 continue
     return names
-
-
-def target_checksums(selection: Selection) -> list[dict[str, str | int]]:
-    """Of each file of each task."""
-    found = []
-    for records, _ in selection.inputs.targets.sources:
-        found += _checksums(records, [] if records is not None else selection.inputs.targets.names)
-    return found
-
-
-def _checksums(records: Any, names: list[str]) -> list[dict[str, str | int]]:
-    if records is not None:
-        return list(records.checksum())
-    columns = [(name, column_of(Path(name))) for name in names]  # FILE.parquet:COLUMN is of a file too
-    files = [(name, Path(name) if column is None else column[0]) for name, column in columns]
-    return [checksum_of(file, name) for name, file in files if file.is_file()]
 
 
 def _write_vectors(selection: Selection, folder: Path, format: str | None) -> Path:

@@ -19,6 +19,7 @@ from scipy import stats
 import tsds as tsds_package
 from tests.command.run import COMMAND, texts, tsds, write_jsonl
 from tests.search.data import clustered
+from tsds import select as tsds_select
 from tsds.begun import begun_with
 from tsds.comparing.cells import Bench, Cell, Contender
 from tsds.comparing.comparison import compare
@@ -27,6 +28,7 @@ from tsds.comparing.saved import _fingerprint, compare_to
 from tsds.comparing.statistics import Interval, t95
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
+from tsds.report.saved import renew
 from tsds.settings import Settings
 
 POOL, TARGETS = clustered(1500, 24), clustered(40, 24, seed=9)
@@ -313,6 +315,35 @@ def test_a_stopped_comparison_does_not_go_on_with_other_data(
         found.append(asked())
         assert asked(workers=2) == asked()  # which is not of the data
     assert len({*found, asked(folds=3), asked(seed=1)}) == len(changes) + 3
+
+
+def test_scores_are_shown_beside_a_run_of_the_same_only(small: tuple[Path, Path], tmp_path: Path) -> None:
+    """By --out in the folder of a run, and by `tsds report --compare`."""
+    pool, target = small
+    other = write_jsonl(tmp_path / "p2.jsonl", [{"text": t} for t in texts(120, seed=5)])
+    mine = tmp_path / "run"
+    tsds_select(str(pool), str(target), size=9).save(mine)
+    run(small, mine)
+    renew(mine)
+    assert b'"comparison":[{"method"' in (mine / "report.html").read_bytes()
+    for name, files, size, differs in (
+        ("size", (pool, target), 5, "size 9 instead of 5$"),
+        ("pool", (other, target), 9, "another pool$"),
+        ("both", (target, pool), "7.5%", "another pool, other targets, size 9 instead of 2$"),
+    ):
+        out = tmp_path / name
+        tsds_select(*map(str, files), size=size).save(out)
+        page = (out / "report.html").read_bytes()
+        told = "is not of what the run selected: " + differs.replace("$", r" \(")
+        with pytest.raises(InputError, match=told):
+            run(small, out, stop=0)
+        with pytest.raises(InputError, match=told):
+            renew(out, mine)
+        assert (out / "report.html").read_bytes() == page and not (out / "compare.json").exists()
+    evaluated = {"methods": [], "pool": {"used": 121}, "sizes": {"5": 5, "1%": 1}}
+    (tmp_path / "evaluate.json").write_text(json.dumps(evaluated))
+    with pytest.raises(InputError, match="selected: another pool, size 5, 1 instead of 9"):
+        renew(mine, tmp_path / "evaluate.json")
 
 
 def test_changed_data_is_said(small: tuple[Path, Path], tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ import pytest
 
 import tsds
 from tests.command.run import texts
+from tsds.begun import input_checksums
 from tsds.embeddings import columns
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
-from tsds.output import target_checksums
 
 ROWS = np.random.default_rng(0).standard_normal((250, 5))
 
@@ -53,7 +53,7 @@ def test_select_with_columns(tmp_path: Path) -> None:
     assert (chosen.indices == arrays.indices).all()
     columns = tsds.select(f"{pool}:vector", [f"{aim}:vector"], **options)
     assert columns.weights.tobytes() == arrays.weights.tobytes()
-    assert [one["name"] for one in target_checksums(columns)] == [f"{aim}:vector"]
+    assert [one["name"] for one in input_checksums(columns.inputs)["target"]] == [f"{aim}:vector"]
     with pytest.raises(InputError, match=r"p\.parquet:vector: an array of embeddings among records"):
         tsds.select([aim, f"{pool}:vector"], target, **options)
 

@@ -11,7 +11,7 @@ def compare(
     pool: opt.Sources,
     target: opt.Targets,
     size: opt.Size,
-    out: opt.Out,
+    out: opt.OutOfComparison,
     methods: opt.Methods = None,
     folds: opt.Folds = 5,
     draws: opt.Draws = 1,

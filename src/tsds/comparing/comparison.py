@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from tsds.bandwidth import Bandwidth
 from tsds.comparing.cells import Bench, Cell, Contender, overlaps
 from tsds.comparing.measures import MEASURES
+from tsds.comparing.same import described
 from tsds.comparing.statistics import Interval
 from tsds.errors import InputError
 from tsds.inputs import prepare
@@ -39,6 +40,7 @@ class Comparison:
       cells: all of them: each has a contender, a draw and a fold, the chosen `rows` of the pool, and `values`.
       size, folds, draws: as used.
       bandwidth: of near-duplicates.
+      compared: pool, targets and size, as `described` has them.
     """
 
     names: list[str]
@@ -47,6 +49,7 @@ class Comparison:
     folds: int
     draws: int
     bandwidth: Bandwidth
+    compared: dict[str, Any] = field(default_factory=dict)
 
     def values(self, name: str, measure: str) -> dict[tuple[int, int], float]:
         """A measure of a contender, by draw and fold."""
@@ -87,6 +90,7 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """All of it but the chosen rows."""
         return {
+            **self.compared,
             "size": self.size,
             "folds": self.folds,
             "draws": self.draws,
@@ -119,6 +123,7 @@ def compare(
     listener: Listener | None = None,
     done: Iterable[Cell] = (),
     on_cell: Callable[[Cell], None] = lambda cell: None,
+    on_inputs: Callable[[dict[str, Any]], None] = lambda compared: None,
 ) -> Comparison:
     """Measure methods on folds of the targets that they have not seen.
 
@@ -129,6 +134,7 @@ def compare(
       draws: how often they are split anew, with another seed for what is drawn.
       done: cells that are known already.
       on_cell: told of each new cell.
+      on_inputs: told of what is compared, as `described` has it, before it is.
 
     Raises:
       InputError: on unusable input, unknown methods, or fewer targets than folds.
@@ -148,6 +154,8 @@ def compare(
         if m < folds:
             raise InputError(f"{m} targets can't be split into {folds} folds", remedy="fewer --folds or more targets")
         size = examples_wanted(settings.budget, inputs)
+        compared = described(inputs, settings, size)
+        on_inputs(compared)
         search = neighbor_search(inputs, settings, stages)
         with stages.stage("search", len(inputs.candidates.vectors)):
             search.rough(min(len(inputs.candidates.vectors), max(_ROOM, 8 * size // m)))
@@ -168,4 +176,4 @@ def compare(
                             on_cell(cell)
                         cells.append(cell)
                         advance(1)
-    return Comparison(names, cells, size, folds, draws, bench.bandwidth)
+    return Comparison(names, cells, size, folds, draws, bench.bandwidth, compared)

@@ -16,7 +16,9 @@ import tsds
 from tsds.begun import begun_with
 from tsds.comparing.cells import Cell
 from tsds.comparing.comparison import Comparison, compare
+from tsds.comparing.same import check_same, run_in
 from tsds.errors import InputError
+from tsds.places import RUN
 from tsds.records import atomic_file, repeatable
 from tsds.settings import Settings
 from tsds.stages import Listener
@@ -46,10 +48,11 @@ def compare_to(
 
     Raises:
       InputError: if the folder holds a comparison, finished or stopped, that may not be overwritten, or files of none
-        under the names of one, or can't be written.
+        under the names of one, or a run of another pool, target or size, or can't be written.
     """
     if (folder / RESULT).exists() and not overwrite:
         raise InputError("holds a comparison already", path=folder, remedy="choose another --out, or --overwrite")
+    run = run_in(folder / RUN) if (folder / RUN).is_file() else {}  # its page would show the comparison
     begun = begun_with(pool, target, settings)
     asked = _fingerprint(begun, folds)
     made = not folder.exists()
@@ -62,8 +65,9 @@ def compare_to(
     kept = _Kept(folder / CELLS, asked, len(done))
     try:
         found = compare(
-            pool, target, settings, methods, folds=folds, draws=draws, listener=listener, done=done, on_cell=kept.add
-        )
+            pool, target, settings, methods, folds=folds, draws=draws, listener=listener, done=done, on_cell=kept.add,
+            on_inputs=lambda compared: check_same(run, compared, folder, "choose another --out"),
+        )  # fmt: skip
     except BaseException as stop:
         if made and not kept.count:  # nothing to go on with: leave no trace
             folder.rmdir()

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import orjson
 
+from tsds.comparing.same import check_same, run_in
 from tsds.errors import InputError
 from tsds.places import PAGE, RUN
 from tsds.report.facts import Facts
@@ -46,27 +47,33 @@ def renew(folder: Path, compared: Path | None = None) -> Facts:
       compared: what `tsds compare` or `tsds evaluate` wrote; `compare.json` in the folder, if it is there, if None.
 
     Raises:
-      InputError: if the folder holds no run, or the comparison can't be read.
+      InputError: if the folder holds no run, or the comparison can't be read or is of another pool, target or size.
     """
     facts, explorer = page_of(folder)
     path = compared or folder / COMPARISON
     if compared is not None or path.is_file():
-        explorer["comparison"] = comparison_in(path)
+        explorer["comparison"] = comparison_in(path, run_in(folder / RUN))
     write_page(facts, explorer, folder / PAGE)
     return facts
 
 
-def comparison_in(path: Path) -> list[ComparedFact]:
+def comparison_in(path: Path, run: dict[str, Any]) -> list[ComparedFact]:
     """The scores that `tsds compare` or `tsds evaluate` wrote: methods, their metrics, each with mean, low and high.
 
     `measures`, where it is there, has a heading, a line and the better direction of each metric.
 
+    Args:
+      path: of the file, or its folder.
+      run: what run.json holds of the run that it is to stand beside.
+
     Raises:
-      InputError: if the file is missing or holds something else.
+      InputError: if the file is missing, holds something else, or is of another pool, target or size than the run.
     """
     try:
         whole = orjson.loads(_scores(path).read_bytes())
-        methods, measures = (whole["methods"], whole.get("measures", {})) if isinstance(whole, dict) else (whole, {})
+        whole = whole if isinstance(whole, dict) else {"methods": whole}
+        check_same(run, whole, path, "compare on the pool, target and size of the run")
+        methods, measures = whole["methods"], whole.get("measures", {})
         return [
             ComparedFact(
                 method=str(method.get("method") or method["name"]),
