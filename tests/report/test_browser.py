@@ -245,6 +245,8 @@ def test_a_selection_without_path_texts_and_sources_is_shown(driver: Any, tmp_pa
     open_page(driver, tmp_path / "report.html")
     assert _all(driver, "h2") == ["Why these", "How well the pool serves the targets", "Settings, certificate and time"]
     assert len(_all(driver, ".record")) == len(chosen.indices) and complaints(driver) == []
+    whole = driver.execute_script("return document.getElementById('page').innerText")
+    assert "token" not in whole and "longest" not in whole
 
 
 RUN = "window.owned=1;document.title='owned'"

@@ -226,6 +226,10 @@ def test_a_pool_of_vectors_has_a_page_and_its_picture_waits_for_it() -> None:
     chosen = tsds.select(rng.normal(size=(300, 8)), rng.normal(size=(5, 8)), size=20)
     assert "surroundings" not in vars(chosen)  # nobody who wants no page pays for one
     page = explorer(chosen)
+    facts, out = facts_of(chosen), StringIO()
+    print_summary(Console(file=out), facts)
+    assert facts["tokens"] is None and "token" not in out.getvalue()
+    assert {record["tokens"] for record in page["records"]} == {None}
     assert page["lengths"] is None and page["shift"] == [] and page["map"] is not None and len(page["map"]["x"]) == 300
 
 

@@ -123,7 +123,7 @@ class Facts(TypedDict):
     sampling: str
     size_asked: str
     size: int  # examples chosen, counting repeats
-    tokens: int  # tokens of these
+    tokens: int | None  # tokens of these; None where there are no texts
     distinct: int  # distinct candidates chosen
     support: int  # candidates with mass
     effective_size: float

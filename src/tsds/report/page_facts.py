@@ -15,7 +15,7 @@ class RecordFact(TypedDict):
     id: str | int
     group: str | None
     text: int  # place in `texts`
-    tokens: int
+    tokens: int | None  # None where there are no texts
     copies: int  # exact copies, itself included
 
 

@@ -43,6 +43,7 @@ class Shown:
 
     def _read_pool(self, selection: Selection, rows: Rows) -> None:
         records = selection.inputs.candidates.records
+        self._has_texts = records is not None
         spec = selection.settings.text
         if records is None:
             self._texts += [f"vector {row}" for row in rows]
@@ -111,7 +112,7 @@ class Shown:
                 id=name(self._ids[i]),
                 group=str(name(self._names[group[i]])) if group[i] >= 0 else None,
                 text=i,
-                tokens=tokens[i],
+                tokens=tokens[i] if self._has_texts else None,
                 copies=copies[i],
             )
             for i in range(len(self.candidates))

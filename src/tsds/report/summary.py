@@ -33,6 +33,7 @@ def print_summary(console: Console, facts: Facts) -> None:
 
 
 def _headline(console: Console, facts: Facts) -> None:
+    tokens = "" if facts["tokens"] is None else f", {facts['tokens']:,} tokens"
     repeats = "" if facts["distinct"] == facts["size"] else f" ({facts['distinct']:,} different ones)"
     console.print()
     console.print(
@@ -40,7 +41,7 @@ def _headline(console: Console, facts: Facts) -> None:
             (f"{facts['size']:,}", "bold green"),
             f" of {facts['pool']['used']:,} records{repeats} chosen for ",
             (f"{facts['target']['used']:,}", "bold"),
-            f" targets, {facts['tokens']:,} tokens, in {facts['seconds']:.1f} s",
+            f" targets{tokens}, in {facts['seconds']:.1f} s",
         )
     )
 

@@ -8,7 +8,7 @@ export function chosenList(facts, explorer, state) {
   const haystacks = explorer.chosen.map((c) => searchable(c, explorer));
   const list = el("div", { class: "records" }), count = el("p", { class: "soft count", "aria-live": "polite" }), chips = el("div", { class: "chips" });
   const search = el("input", { type: "search", placeholder: "Search texts, targets, sources, ids", "aria-label": "search the chosen records" });
-  const order = el("select", { "aria-label": "order of the chosen records" }, ...Object.entries(ORDERS).map(([key, one]) => el("option", { value: key }, one.label)));
+  const order = el("select", { "aria-label": "order of the chosen records" }, ...Object.entries(ORDERS).filter(([, one]) => !one.length || facts.tokens !== null).map(([key, one]) => el("option", { value: key }, one.label)));
   const group = filter("group", "source of the chosen records", "all sources", explorer.chosen.map((c) => explorer.records[c.record].group), state);
   const task = filter("task", "task of the chosen records", "all tasks", explorer.chosen.map((c) => explorer.targets[c.target].task), state);
   search.addEventListener("input", () => state.set({ query: search.value }));
@@ -40,7 +40,7 @@ function entry(explorer, c, state) {
   const record = explorer.records[c.record], target = explorer.targets[c.target];
   const numbers = [
     ["distance", num(c.distance)], ["rank", whole(c.rank + 1)], ["probability", num(c.probability, 2)],
-    c.density === null ? null : ["density", num(c.density)], ["tokens", whole(record.tokens)],
+    c.density === null ? null : ["density", num(c.density)], record.tokens === null ? null : ["tokens", whole(record.tokens)],
     c.count > 1 ? ["times", whole(c.count)] : null, record.copies > 1 ? ["copies", whole(record.copies)] : null,
   ].filter(Boolean);
   const head = el("header", {}, el("span", { class: "from" }, visible(record.group ?? `row ${record.row}`)), el("span", { class: "soft id" }, visible(String(record.id))),

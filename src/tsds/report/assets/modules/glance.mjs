@@ -7,7 +7,7 @@ export function glance(facts, explorer) {
   const s = facts.strength;
   const seconds = facts.seconds < 60 ? `${num(facts.seconds)} s` : `${num(facts.seconds / 60)} min`;
   const tiles = [
-    [whole(facts.tokens), "tokens chosen", `${num(facts.tokens / Math.max(facts.size, 1))} a record`],
+    facts.tokens === null ? null : [whole(facts.tokens), "tokens chosen", `${num(facts.tokens / Math.max(facts.size, 1))} a record`],
     [whole(facts.support), "candidates with mass", `of ${whole(facts.pool.used)}`],
     [whole(facts.effective_size), "effective sample size", "1 / sum of p²"],
     s.neighbors === null ? null : [num(s.neighbors), "effective neighbours s", s.alpha === null ? "a target" : `alpha ${num(s.alpha)}, C ${num(s.scale)}`],

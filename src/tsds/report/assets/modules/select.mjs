@@ -20,8 +20,8 @@ export const ORDERS = {
   far: { label: "farthest from its target", value: (c) => -c.distance },
   likely: { label: "most probable", value: (c) => -c.probability },
   crowded: { label: "most near-duplicates", value: (c) => -(c.density ?? 1) },
-  long: { label: "longest", value: (c, e) => -e.records[c.record].tokens },
-  short: { label: "shortest", value: (c, e) => e.records[c.record].tokens },
+  long: { label: "longest", length: true, value: (c, e) => -e.records[c.record].tokens },
+  short: { label: "shortest", length: true, value: (c, e) => e.records[c.record].tokens },
   row: { label: "order in the pool", value: (c, e) => e.records[c.record].row },
 };
 
