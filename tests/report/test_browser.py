@@ -249,6 +249,15 @@ def test_a_selection_without_path_texts_and_sources_is_shown(driver: Any, tmp_pa
     assert "token" not in whole and "longest" not in whole
 
 
+def test_the_page_of_a_rule_has_no_strength_and_no_optimum(driver: Any, tmp_path: Path) -> None:
+    tsds.select(texts(60), texts(3, seed=1), size=4, method="round-robin").report(tmp_path / "report.html")
+    open_page(driver, tmp_path / "report.html")
+    whole = driver.execute_script("return document.getElementById('page').innerText").lower()
+    assert "a rule, not an optimum: nothing to prove" in whole
+    assert "optimal" not in whole and "strength" not in whole and "certified" not in whole
+    assert complaints(driver) == []
+
+
 RUN = "window.owned=1;document.title='owned'"
 HOSTILE = [
     f"<script>{RUN}</script>",

@@ -142,6 +142,15 @@ def test_a_method_that_was_not_asked_for_is_told() -> None:
         assert told in out.getvalue() if told else "so the method is" not in out.getvalue()
 
 
+def test_a_rule_has_no_strength_and_no_optimum() -> None:
+    for method, rule in (("round-robin", True), ("kde", False)):
+        facts, out = facts_of(tsds.select(texts(60), texts(4, seed=1), size=6, method=method)), StringIO()
+        print_summary(Console(file=out, width=300), facts)
+        plan = next(line for line in out.getvalue().splitlines() if line.startswith("plan"))
+        assert ("effective size 6; a rule, not an optimum" in plan) == rule and ("; optimal: " in plan) != rule
+        assert ("\ndiversity " in out.getvalue()) != rule and facts["rule"] == rule
+
+
 def test_plain() -> None:
     assert plain("a\x1b[31m\n  b\u202e c", 80) == "a[31m b c"
     assert plain("x" * 100, 10) == "x" * 9 + "…"

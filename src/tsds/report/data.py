@@ -57,6 +57,7 @@ def facts_of(selection: Selection, command: str | None = None) -> Facts:
         bandwidth=selection.bandwidth.value if selection.bandwidth else None,
         bandwidth_why=selection.bandwidth.why if selection.bandwidth else None,
         near_duplicates=note.near_duplicates if note else None,
+        rule=answer.turn is not None,
         exact=answer.exact,
         certificate=answer.certificate,
         density_note=note.line if note else None,

@@ -133,6 +133,7 @@ class Facts(TypedDict):
     bandwidth: float | None
     bandwidth_why: str | None
     near_duplicates: float | None  # mean number of other pool members within the bandwidth, over weighed candidates
+    rule: bool  # whether the method is a rule, which has no strength and no optimum
     exact: bool  # whether the plan is proven optimal for its densities
     certificate: str  # why it is, or is not
     density_note: str | None  # exact, or approximate with its measured recall

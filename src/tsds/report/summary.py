@@ -60,11 +60,11 @@ def _settings(console: Console, facts: Facts) -> None:
         for name, value in (("s", strength["neighbors"]), ("lambda", strength["penalty"]), ("alpha", strength["alpha"]))
         if value is not None
     ]
-    table.add_row("diversity", Text(f"{', '.join(numbers)} ({strength['asked']}: {strength['why']})"))
+    if not facts["rule"]:
+        table.add_row("diversity", Text(f"{', '.join(numbers)} ({strength['asked']}: {strength['why']})"))
     share = f"{facts['support']:,} candidates have mass, effective size {facts['effective_size']:,.0f}"
-    table.add_row(
-        "plan", Text(f"{share}; {'optimal' if facts['exact'] else 'not proven optimal'}: {facts['certificate']}")
-    )
+    proven = "" if facts["rule"] else "optimal: " if facts["exact"] else "not proven optimal: "
+    table.add_row("plan", Text(f"{share}; {proven}{facts['certificate']}"))
     if facts["bandwidth"] is not None:
         near = facts["near_duplicates"]
         count = "" if near is None else f"; a candidate has {near:.2g} near-duplicates on average"

@@ -12,12 +12,12 @@ export function glance(facts, explorer) {
     [whole(facts.effective_size), "effective sample size", "1 / sum of p²"],
     s.neighbors === null ? null : [num(s.neighbors), "effective neighbours s", s.alpha === null ? "a target" : `alpha ${num(s.alpha)}, C ${num(s.scale)}`],
     [num(facts.transport_cost), "transport cost", "mean distance"],
-    [facts.exact ? "optimal" : "not proven", "the plan", facts.exact ? "certified over the whole pool" : "see the certificate below"],
+    facts.rule ? null : [facts.exact ? "optimal" : "not proven", "the plan", facts.exact ? "certified over the whole pool" : "see the certificate below"],
     [seconds, "in all", `peak ${num(Math.max(0, ...facts.stages.map((x) => x.peak_mb)) / 1000, 2)} GB`],
   ].filter(Boolean);
   const repeats = facts.distinct === facts.size ? "" : ` (${whole(facts.distinct)} different ones)`;
   const title = el("h1", {}, el("b", {}, whole(facts.size)), ` of ${whole(facts.pool.used)} records${repeats} chosen for `, el("i", {}, plural(facts.target.used, "target")));
-  const how = el("p", { class: "soft lead" }, `${facts.method}: ${facts.method_line}${facts.method_why ? `; ${facts.method_why}` : ""}. `, s.why ? `Strength ${visible(s.asked)}: ${visible(s.why)}.` : "");
+  const how = el("p", { class: "soft lead" }, `${facts.method}: ${facts.method_line}${facts.method_why ? `; ${facts.method_why}` : ""}. `, s.why && !facts.rule ? `Strength ${visible(s.asked)}: ${visible(s.why)}.` : "");
   const warnings = facts.warnings.map((w) => el("p", { class: "warning", role: "note" }, el("strong", {}, visible(w.what)), w.remedy ? el("span", {}, " " + visible(w.remedy)) : null));
   const stats = el("dl", { class: "stats" }, ...tiles.map(([value, label, more]) => el("div", {}, el("dt", {}, label), el("dd", {}, el("b", {}, value), el("span", {}, more)))));
   return el("section", { id: "glance", "aria-label": "At a glance" }, title, how, stats, ...warnings, composed(facts),

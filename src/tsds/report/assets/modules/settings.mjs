@@ -10,12 +10,12 @@ export function settings(facts) {
   const s = facts.strength;
   const rows = [
     ["pool", `${counted(facts.pool)}: ${files(facts.pool)}`], ["target", `${counted(facts.target)}: ${files(facts.target)}`],
-    ["size asked for", visible(facts.size_asked)], ["method", facts.method], ["strength", `${visible(s.asked)}${s.penalty === null ? "" : `; lambda ${num(s.penalty)}`}`],
-    ["certificate", `${facts.exact ? "optimal" : "not proven optimal"}: ${visible(facts.certificate)}`], ["density", facts.density_note ?? "not used"],
+    ["size asked for", visible(facts.size_asked)], ["method", facts.method], facts.rule ? null : ["strength", `${visible(s.asked)}${s.penalty === null ? "" : `; lambda ${num(s.penalty)}`}`],
+    ["certificate", `${facts.rule ? "" : facts.exact ? "optimal: " : "not proven optimal: "}${visible(facts.certificate)}`], ["density", facts.density_note ?? "not used"],
     ["bandwidth", facts.bandwidth === null ? "not used" : `${num(facts.bandwidth)}: ${facts.bandwidth_why}`],
     ["near-duplicates of a candidate", facts.near_duplicates === null ? "not counted" : `${num(facts.near_duplicates)} on average`],
     ["encoder", visible(facts.encoder)], ["metric", facts.metric], ["sampling", facts.sampling], ["seed", String(facts.seed)], ["version", `tsds ${facts.version}`],
-  ];
+  ].filter(Boolean);
   const longest = Math.max(...facts.stages.map((x) => x.seconds), 1e-9);
   const stages = facts.stages.map((x) => [visible(x.name), x.seconds.toFixed(2), el("div", { class: "bars" }, bar(x.seconds / longest, "pool")), whole(x.peak_mb)]);
   return section("settings", "Settings, certificate and time",
