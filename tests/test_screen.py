@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tsds import screen
-from tsds.screen import Lines
+from tsds.screen import Lines, Screen
 
 
 def test_lines_tell_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,3 +36,14 @@ def test_lines_tell_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
         "inner: 240, 2 a second",
         "done",
     ]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_long_line_of_a_list_goes_on_in_its_column(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=40, force_terminal=terminal, color_system=None)
+    monkeypatch.setattr(screen, "Console", lambda **options: console)
+    Screen().listing({"a": "short", "longer": "word " * 12 + "end"})
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert lines[0] == "a       short" and lines[1].startswith("longer  word word")
+    assert len(lines) == (4 if terminal else 2) and all(line.startswith("        ") for line in lines[2:])

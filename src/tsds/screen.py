@@ -224,13 +224,20 @@ class Screen:
             self._out.print(Text.assemble(("Written to ", "bold"), f"{out}/: {written}"))
 
     def listing(self, lines: Mapping[str, str]) -> None:
-        """Names with a line each."""
+        """Names with a line each; on a terminal a long one goes on in its own column."""
         if self._json:
             self._write(dict(lines))
             return
-        width = max(map(len, lines))
+        if not self._out.is_terminal:
+            width = max(map(len, lines))
+            for name, line in lines.items():
+                self._out.print(Text(f"{name.ljust(width)}  {line}"), soft_wrap=True)
+            return
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(style="bold", no_wrap=True)
         for name, line in lines.items():
-            self._out.print(Text.assemble((name.ljust(width), "bold"), "  ", line))
+            table.add_row(Text(name), Text(line))
+        self._out.print(table)
 
     def embedded(self, written: Mapping[str, Any]) -> None:
         """What an embedding run did."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import signal
 import subprocess
@@ -14,20 +15,23 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 from scipy import stats
 
 import tsds as tsds_package
 from tests.command.run import COMMAND, texts, tsds, write_jsonl
 from tests.search.data import clustered
 from tsds import select as tsds_select
+from tsds.bandwidth import Bandwidth
 from tsds.begun import begun_with
 from tsds.comparing.cells import Bench, Cell, Contender
-from tsds.comparing.comparison import compare
-from tsds.comparing.measures import near_duplicate_share
+from tsds.comparing.comparison import Comparison, compare
+from tsds.comparing.measures import MEASURES, near_duplicate_share
 from tsds.comparing.saved import _fingerprint, compare_to
 from tsds.comparing.statistics import Interval, t95
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
+from tsds.report.comparison import print_comparison
 from tsds.report.saved import renew
 from tsds.settings import Settings
 
@@ -344,6 +348,19 @@ def test_scores_are_shown_beside_a_run_of_the_same_only(small: tuple[Path, Path]
     (tmp_path / "evaluate.json").write_text(json.dumps(evaluated))
     with pytest.raises(InputError, match="selected: another pool, size 5, 1 instead of 9"):
         renew(mine, tmp_path / "evaluate.json")
+
+
+def test_what_is_level_with_the_best_is_marked_without_colour() -> None:
+    cells = [
+        Cell(name, 0, fold, np.arange(3), dict.fromkeys(MEASURES, 1.0) | {"cost": cost + fold}, {})
+        for name, costs in (("one", (1.0, 1.2)), ("level", (1.3, 1.0)), ("worse", (2.0, 2.1)))
+        for fold, cost in enumerate(costs)
+    ]
+    found = Comparison(["one", "level", "worse"], cells, 3, 2, 1, Bandwidth(0.1, ""))
+    out = io.StringIO()
+    print_comparison(Console(file=out, width=100), found)
+    rows = {line.split()[0]: line.split()[1] for line in out.getvalue().splitlines()[2:5]}
+    assert rows == {"one": "best", "level": "=", "worse": "+0.9500"} and "=: within one" in out.getvalue()
 
 
 def test_changed_data_is_said(small: tuple[Path, Path], tmp_path: Path) -> None:

@@ -157,11 +157,12 @@ def test_plain() -> None:
 
 
 def test_nothing_to_show_is_no_failure() -> None:
-    chosen = tsds.select(texts(30), texts(2, seed=1), size=3, method="tv")
-    facts = facts_of(chosen)
+    chosen = tsds.select(texts(30), texts(1, seed=1), size=3, method="tv")
+    facts, out = facts_of(chosen), StringIO()
     assert facts["path"] == [] and facts["composition"] == []
-    page_html(facts, explorer(chosen))
-    print_summary(Console(file=StringIO()), facts)
+    print_summary(Console(file=out), facts)
+    for text in (page_html(facts, explorer(chosen)), out.getvalue()):
+        assert "3 of 30 records chosen for 1 target" in text and "1 targets" not in text
 
 
 @pytest.mark.parametrize("metric", ["l2", "cosine"])

@@ -30,10 +30,11 @@ def print_comparison(console: Console, found: Comparison) -> None:
         metrics, behind = row["metrics"], row["behind"]
         first = row["method"] == found.best
         level = not first and behind["mean"] <= behind["error"]
-        gap = "best" if first else f"{behind['mean']:+.4f} ± {(behind['high'] - behind['low']) / 2:.4f}"
+        half = (behind["high"] - behind["low"]) / 2
+        gap = "best" if first else f"{'= ' if level else ''}{behind['mean']:+.4f} ± {half:.4f}"
         style = "bold green" if first else "green" if level else None
         cells = [f"{metrics[name]['mean']:,.{digits}f}" for name, digits in columns.items()]
         table.add_row(row["method"], gap, *cells, style=style)
     console.print(table)
-    note = "± half of the 95 % interval of the paired difference; green: within one standard error of the best"
+    note = "± half of the 95 % interval of the paired difference; =: within one standard error of the best"
     console.print(Text(note, style="dim"))

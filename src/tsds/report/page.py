@@ -38,7 +38,8 @@ def page_html(facts: Facts, explorer: Explorer) -> str:
     style, script = _asset("page.css"), page_script()
     allowed = f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
-    headline = f"{facts['size']:,} of {facts['pool']['used']:,} records chosen for {facts['target']['used']:,} targets"
+    targets = "1 target" if facts["target"]["used"] == 1 else f"{facts['target']['used']:,} targets"
+    headline = f"{facts['size']:,} of {facts['pool']['used']:,} records chosen for {targets}"
     parts = {
         "POLICY": policy,
         "STYLE": style,

@@ -41,7 +41,7 @@ def _headline(console: Console, facts: Facts) -> None:
             (f"{facts['size']:,}", "bold green"),
             f" of {facts['pool']['used']:,} records{repeats} chosen for ",
             (f"{facts['target']['used']:,}", "bold"),
-            f" targets{tokens}, in {facts['seconds']:.1f} s",
+            f" {'target' if facts['target']['used'] == 1 else 'targets'}{tokens}, in {facts['seconds']:.1f} s",
         )
     )
 

@@ -8,7 +8,7 @@ export function chosenList(facts, explorer, state) {
   const haystacks = explorer.chosen.map((c) => searchable(c, explorer));
   const list = el("div", { class: "records" }), count = el("p", { class: "soft count", "aria-live": "polite" }), chips = el("div", { class: "chips" });
   const search = el("input", { type: "search", placeholder: "Search texts, targets, sources, ids", "aria-label": "search the chosen records" });
-  const order = el("select", { "aria-label": "order of the chosen records" }, ...Object.entries(ORDERS).filter(([, one]) => !one.length || facts.tokens !== null).map(([key, one]) => el("option", { value: key }, one.label)));
+  const order = el("select", { class: "order", "aria-label": "order of the chosen records" }, ...Object.entries(ORDERS).filter(([, one]) => !one.length || facts.tokens !== null).map(([key, one]) => el("option", { value: key }, one.label)));
   const group = filter("group", "source of the chosen records", "all sources", explorer.chosen.map((c) => explorer.records[c.record].group), state);
   const task = filter("task", "task of the chosen records", "all tasks", explorer.chosen.map((c) => explorer.targets[c.target].task), state);
   search.addEventListener("input", () => state.set({ query: search.value }));
