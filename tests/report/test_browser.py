@@ -211,6 +211,8 @@ def test_it_fits_its_window(folder: Path, tmp_path: Path, width: int) -> None:
 def test_sections_are_in_order_and_headings_name_them(demo: Any) -> None:
     heads = ["How strongly to diversify", "Why these", "How well the pool serves the targets"]
     assert _all(demo, "h2") == [*heads, "How the chosen differ from the pool", "Settings, certificate and time"]
+    ranks = {c["rank"]: text for c, text in zip(_facts(demo)["chosen"], _all(demo, "[data-key=rank]"), strict=False)}
+    assert ranks[0] == "nearest" and ranks.get(1, "2nd nearest") == "2nd nearest"
     assert "tsds demo --out" in demo.find_element("css selector", ".command pre").text
 
 
@@ -255,6 +257,7 @@ def test_the_page_of_a_rule_has_no_strength_and_no_optimum(driver: Any, tmp_path
     whole = driver.execute_script("return document.getElementById('page').innerText").lower()
     assert "a rule, not an optimum: nothing to prove" in whole
     assert "optimal" not in whole and "strength" not in whole and "certified" not in whole
+    assert _all(driver, "[data-key=rank]") == []  # it keeps no lists to have a place in
     assert complaints(driver) == []
 
 

@@ -135,7 +135,7 @@ class Answer:
       density: [q], rho; NaN where the method does not use it.
       target: [q], the target that gives most of the mass.
       distance: [q], to that target.
-      rank: [q], place in that target's list, 0 the nearest.
+      rank: [q], place in that target's list, 0 the nearest; -1 where the method has no lists.
       nearest: [m], distance of each target's nearest candidate.
       reach: [m], distance of the farthest candidate that a target gives mass to.
       width: [m], how many candidates a target gives mass to.

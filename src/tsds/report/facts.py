@@ -58,7 +58,7 @@ class Example(TypedDict):
     count: int
     density: float  # near-duplicates in the pool, itself included, weighed by the kernel
     distance: float  # to that target
-    rank: int  # 0: the target's nearest candidate
+    rank: int  # 0: the target's nearest candidate; -1 where the method is a rule
     text: str  # shortened to some hundred characters
     target: int  # row of the target
     target_text: str

@@ -37,7 +37,7 @@ class ChosenFact(TypedDict):
     density: float | None  # None where the method uses none
     target: int  # place in `targets`
     distance: float
-    rank: int  # 0: the target's nearest
+    rank: int  # 0: the target's nearest; -1 where the method is a rule
     at: Place | None
     near: list[NearFact] | None  # None: not looked for
     near_total: int

@@ -1,7 +1,7 @@
 // Why these: the chosen records, each beside the target that it serves.
 import { el, folding, growing, prose } from "./dom.mjs";
 import { listed, ORDERS, searchable } from "./select.mjs";
-import { num, percent, plural, whole } from "./format.mjs";
+import { nearestOf, num, percent, plural, whole } from "./format.mjs";
 import { oneLine, targetName, visible } from "./text.mjs";
 
 export function chosenList(facts, explorer, state) {
@@ -39,12 +39,12 @@ function filter(key, label, all, found, state) {
 function entry(explorer, c, state) {
   const record = explorer.records[c.record], target = explorer.targets[c.target];
   const numbers = [
-    ["distance", num(c.distance)], ["rank", whole(c.rank + 1)], ["probability", num(c.probability, 2)],
+    ["distance", num(c.distance)], c.rank < 0 ? null : ["rank", nearestOf(c.rank)], ["probability", num(c.probability, 2)],
     c.density === null ? null : ["density", num(c.density)], record.tokens === null ? null : ["tokens", whole(record.tokens)],
     c.count > 1 ? ["times", whole(c.count)] : null, record.copies > 1 ? ["copies", whole(record.copies)] : null,
   ].filter(Boolean);
   const head = el("header", {}, el("span", { class: "from" }, visible(record.group ?? `row ${record.row}`)), el("span", { class: "soft id" }, visible(String(record.id))),
-    el("span", { class: "numbers" }, ...numbers.map(([label, value]) => el("span", {}, el("span", { class: "soft" }, label + " "), el("b", { "data-key": label }, value)))));
+    el("span", { class: "numbers" }, ...numbers.map(([label, value]) => el("span", {}, label === "rank" ? null : el("span", { class: "soft" }, label + " "), el("b", { "data-key": label }, value)))));
   const serves = el("div", { class: "serves" }, el("button", { type: "button", class: "link aim", title: "list all that serve this target", onclick: () => state.set(forTarget(explorer, c.target)) }, `serves target ${targetName(target)}`), folding(explorer.texts[target.text], 3));
   return el("article", { class: "record", "data-row": record.row }, head, folding(explorer.texts[record.text]), serves, near(explorer, c));
 }

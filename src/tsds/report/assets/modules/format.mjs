@@ -23,4 +23,10 @@ export function lift(chosen, pool) {
   return times.toFixed(times < 10 ? 1 : 0) + "×";
 }
 
+// A place in a target's list in words, counted from 0 as in selection.parquet: "nearest", "2nd nearest".
+export function nearestOf(rank) {
+  const n = rank + 1, teen = n % 100 > 10 && n % 100 < 14;
+  return n === 1 ? "nearest" : `${whole(n)}${(!teen && ["th", "st", "nd", "rd"][n % 10]) || "th"} nearest`;
+}
+
 export const plural = (n, one, many = one + "s") => `${whole(n)} ${n === 1 ? one : many}`;
