@@ -69,6 +69,7 @@ class Asked:
             "test_rows": grid.test_rows,
             "encoder": grid.encoder,
             "device": device_of(self.device).partition(":")[0],  # a GPU adds in another order
+            "pool": self.pool.known,
             "pool_texts": digest_of(self.pool.probe),
         }
         return Evaluation(

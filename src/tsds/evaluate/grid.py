@@ -18,7 +18,7 @@ from tsds.evaluate.cells import Cell, Cells, Place, places_of
 from tsds.evaluate.data import Data, TargetFiles, read
 from tsds.evaluate.diets import Diets
 from tsds.evaluate.experiment import Diet, Experiment
-from tsds.evaluate.held import ASKED, check_base, checked
+from tsds.evaluate.held import ASKED, check_base, checked, known
 from tsds.evaluate.selecting import Selected, Selector, read_selected, write_selected
 from tsds.evaluate.settings import Condition, Grid
 from tsds.evaluate.tables import Outcome, names_of, tables_of
@@ -40,6 +40,7 @@ class PoolFacts:
       probe: texts of some of them, drawn at random.
       sample: texts of more of them, to make a base on.
       grouped: whether it has several sources.
+      known: name and digests of its files.
     """
 
     used: int
@@ -47,6 +48,7 @@ class PoolFacts:
     probe: list[str]
     sample: list[str]
     grouped: bool
+    known: list[str]
 
 
 def look_at(path: Path, sample: int) -> PoolFacts:
@@ -63,7 +65,7 @@ def look_at(path: Path, sample: int) -> PoolFacts:
     texts = pool.texts_at(every[some])
     at = {int(i): k for k, i in enumerate(some)}
     probe = [texts[at[int(i)]] for i in order[: min(PROBE, sample)] if int(i) in at]
-    return PoolFacts(len(every), every, probe, texts, len(groups) > 1)
+    return PoolFacts(len(every), every, probe, texts, len(groups) > 1, known(path))
 
 
 class Evaluation:

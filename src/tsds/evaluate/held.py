@@ -69,7 +69,7 @@ def check_base(out: Path, digest: object) -> None:
 
 
 def asked_of(settings: Mapping[str, Any], data: Data, conditions: Sequence[str]) -> dict[str, Any]:
-    """All that a cell depends on, as plain values: settings; name and size of the pool; name and digest of targets.
+    """All that a cell depends on, as plain values: settings, the pool among them; name and digests of targets.
 
     Where targets are skewed, what each is mixed with is among it: another folder of a target may change that.
     """
@@ -80,9 +80,8 @@ def asked_of(settings: Mapping[str, Any], data: Data, conditions: Sequence[str])
 
     return {
         **{name: plain(value) for name, value in settings.items()},
-        "pool": [data.pool.name, sum(path.stat().st_size for path in _files(data.pool))],
-        "targets": {name: [_known(one.examples), _known(one.test)] for name, one in data.targets.items()},
-        "mixed": {name: _known(data.beside(name).examples) for name in mixed},
+        "targets": {name: [known(one.examples), known(one.test)] for name, one in data.targets.items()},
+        "mixed": {name: known(data.beside(name).examples) for name in mixed},
     }
 
 
@@ -98,9 +97,7 @@ def _others(held: Mapping[str, Any], asked: Mapping[str, Any], group: str = "") 
     return found
 
 
-def _files(path: Path) -> list[Path]:
-    return [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-
-
-def _known(path: Path) -> list[str]:
-    return [path.name, *map(sha256_of, _files(path))]
+def known(path: Path) -> list[str]:
+    """What tells a file or a folder of files from others: its name, and the digest of each file."""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return [path.name, *map(sha256_of, files)]

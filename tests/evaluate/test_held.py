@@ -1,0 +1,52 @@
+"""What a folder of cells is claimed for: nothing that other data or settings made is added to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from tests.evaluate import small
+from tsds.errors import InputError
+from tsds.evaluate.asked import asked_for
+from tsds.evaluate.data import Data
+from tsds.evaluate.grid import Evaluation, look_at
+from tsds.evaluate.presets import preset_of
+from tsds.stages import Stages
+
+
+def prepared(tmp_path: Path, **given: Any) -> Evaluation:
+    """A grid on the small chats before anything is claimed, with a look at few of the pool's texts."""
+    folder, model = tmp_path / "d", tmp_path / "m"
+    if not folder.exists():
+        small.causal(model)
+        small.chats(folder)
+    preset = preset_of("instruction", True, {"methods": ("random", "auto"), "sizes": ("10%",), **given})
+    data = Data.of_folder(folder)
+    asked = asked_for("instruction", str(model), preset, "full", "cpu", data, look_at(data.pool, 10), tmp_path / "out")
+    return asked.evaluation(Stages())
+
+
+def begun(evaluation: Evaluation) -> Evaluation:
+    """It, claimed and with a selection."""
+    evaluation.claim()
+    small.lines(evaluation.out / "selections" / "one.json", [{}])
+    return evaluation
+
+
+@pytest.mark.parametrize("what", ["sources", "answers"])
+def test_another_pool_of_the_same_length_is_refused(tmp_path: Path, what: str) -> None:
+    begun(prepared(tmp_path))
+    prepared(tmp_path).claim()
+    pool = tmp_path / "d" / "pool.jsonl"
+    before, words = pool.read_bytes(), {"sources": (b'"sea"', b'"sky"'), "answers": (b"answer is", b"answer as")}[what]
+    *kept, last = before.rpartition(words[0])  # hardly one of the few texts that are looked at
+    pool.write_bytes(kept[0] + words[1] + last)
+    assert pool.stat().st_size == len(before) and pool.read_bytes() != before
+    with pytest.raises(InputError, match=r"holds an evaluation with another pool \(choose another --out\)$"):
+        prepared(tmp_path).claim()
+    assert json.loads((tmp_path / "out" / "grid.json").read_text())["pool"][0] == "pool.jsonl"
