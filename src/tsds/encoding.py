@@ -98,13 +98,8 @@ class Embedder:
         with self.stages.stage("fit the encoder", len(corpus)) as advance:
             self._fit(corpus, len(corpus), advance)
         if self.stages.checkpoint is not None:
-            self.stages.checkpoint.same_encoder(self.spec, self._marks())
-
-    def _marks(self) -> dict[str, str]:
-        """What tells the vectors that it gives from those of another; a store rounds them."""
-        roles: tuple[Role, ...] = ("candidate", "target")
-        stored = "float32" if self.store is None else self.store.precision
-        return {**{role: self.encoder.fingerprint(role) for role in roles}, "numbers": stored}
+            stored = "float32" if self.store is None else self.store.precision
+            self.stages.checkpoint.same_encoder(self.spec, _marks(self.encoder, stored))
 
     def _fit(self, corpus: Corpus, count: int, advance: Callable[[int], None]) -> None:
         kept = self.stages.checkpoint if count >= LEAST_ROWS and isinstance(self.encoder, Restores) else None
@@ -214,6 +209,23 @@ class Embedder:
         return f"{missing:,} texts to encode at about {rate:,.0f} a second: {duration(missing / rate)}"
 
 
+def marks_of(settings: Settings) -> dict[str, str]:
+    """What tells the encoder's vectors from those of another, as a run to be resumed does, but before a pool is read.
+
+    The pool is to be told from others by itself. So nothing is learned from it where that makes arrays, whose last bits
+    are those of a machine; an encoder that takes texts of the pool takes one here, as it has no fingerprint before.
+
+    Raises:
+      InputError: if there is no such encoder.
+      MissingExtra: if it needs a package that is not installed.
+    """
+    encoder = make_encoder(settings.encoder, Setting(settings.seed, settings.device))
+    if not isinstance(encoder, Restores):
+        encoder.fit([["a text"]])
+    stored = settings.store is not None or encoder.kept
+    return _marks(encoder, settings.store_precision if stored else "float32")
+
+
 def encode_records(
     records: Pool, census: Census, wanted: Sequence[tuple[Pool, Census]], settings: Settings, scratch: Path,
     stages: Stages,
@@ -251,6 +263,12 @@ def encode_records(
             settings.seed,
         )
     return Encoded(pool, targets, name, bandwidth, notes)
+
+
+def _marks(encoder: Encoder, stored: str) -> dict[str, str]:
+    """What tells the vectors that it gives from those of another; a store rounds them."""
+    roles: tuple[Role, ...] = ("candidate", "target")
+    return {**{role: encoder.fingerprint(role) for role in roles}, "numbers": stored}
 
 
 def _encode_here(context: tuple[Encoder, Role], texts: Sequence[str]) -> NDArray[np.float32]:

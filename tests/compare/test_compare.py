@@ -390,3 +390,18 @@ def test_from_python_it_takes_what_select_takes(tmp_path: Path) -> None:
     assert tsds_package.compare(POOL, TARGETS, size=5, methods="random").names == ["random"]
     with pytest.raises(InputError, match="unknown method"):
         tsds_package.compare(pool, target, methods=["kd"], **asked)
+
+
+def test_a_stopped_comparison_does_not_go_on_with_an_encoder_that_has_changed(
+    small: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    code = tmp_path / "compared_encoder.py"
+    code.write_text("import numpy as np\ndef f(texts):\n    return np.array([[len(t), t.count('a')] for t in texts])\n")
+    with pytest.raises(KeyboardInterrupt):
+        run(small, tmp_path / "c", stop=1, encoder="python:compared_encoder:f")
+    with pytest.raises(KeyboardInterrupt):
+        run(small, tmp_path / "c", stop=0, encoder="python:compared_encoder:f")
+    code.write_text(code.read_text().replace("'a'", "'b'"))
+    with pytest.raises(InputError, match="holds a stopped comparison of other data or settings"):
+        run(small, tmp_path / "c", encoder="python:compared_encoder:f")

@@ -11,11 +11,13 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.evaluate import small
+from tsds.encoding import marks_of
 from tsds.errors import InputError
 from tsds.evaluate.asked import asked_for
 from tsds.evaluate.data import Data
 from tsds.evaluate.grid import Evaluation, look_at
 from tsds.evaluate.presets import preset_of
+from tsds.settings import Settings
 from tsds.stages import Stages
 
 
@@ -50,3 +52,18 @@ def test_another_pool_of_the_same_length_is_refused(tmp_path: Path, what: str) -
     with pytest.raises(InputError, match=r"holds an evaluation with another pool \(choose another --out\)$"):
         prepared(tmp_path).claim()
     assert json.loads((tmp_path / "out" / "grid.json").read_text())["pool"][0] == "pool.jsonl"
+
+
+def test_an_encoder_that_gives_other_vectors_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    code = tmp_path / "own_encoder.py"
+    code.write_text("import numpy as np\ndef f(texts):\n    return np.ones((len(texts), 4))\n")
+    begun(prepared(tmp_path, encoder="python:own_encoder:f"))
+    prepared(tmp_path, encoder="python:own_encoder:f").claim()
+    code.write_text(code.read_text().replace("4", "9"))
+    with pytest.raises(InputError, match=r"holds an evaluation with another state of the encoder \(choose"):
+        prepared(tmp_path, encoder="python:own_encoder:f").claim()
+    with pytest.raises(InputError, match="with another encoder: python:own_encoder:f, not hash "):
+        prepared(tmp_path).claim()
+    marks = [marks_of(Settings(size=1, encoder=f"gradient:{tmp_path / 'm'}@dim={dim}")) for dim in (8, 8, 16)]
+    assert marks[0] == marks[1] != marks[2] and marks[0]["candidate"] != marks[0]["target"]  # before it sees a pool

@@ -17,9 +17,10 @@ from tsds.begun import begun_with
 from tsds.comparing.cells import Cell
 from tsds.comparing.comparison import Comparison, compare
 from tsds.comparing.same import check_same, run_in
+from tsds.encoding import marks_of
 from tsds.errors import InputError
 from tsds.places import RUN
-from tsds.records import atomic_file, repeatable
+from tsds.records import atomic_file, is_vectors, repeatable
 from tsds.settings import Settings
 from tsds.stages import Listener
 
@@ -54,6 +55,8 @@ def compare_to(
         raise InputError("holds a comparison already", path=folder, remedy="choose another --out, or --overwrite")
     run = run_in(folder / RUN) if (folder / RUN).is_file() else {}  # its page would show the comparison
     begun = begun_with(pool, target, settings)
+    if settings.embeddings is None and not is_vectors(pool):
+        begun["encoder"] = marks_of(settings)
     asked = _fingerprint(begun, folds)
     made = not folder.exists()
     try:
@@ -146,7 +149,7 @@ def _asked(line: bytes) -> str | None:
 
 
 def _fingerprint(begun: dict[str, Any], folds: int) -> str:
-    """Of all that changes a cell: names, sizes and times of every file that is read, settings, folds, version."""
+    """Of all that changes a cell: names, sizes and times of files that are read, encoder, settings, folds, version."""
     asked = {"tsds": tsds.__version__, "making": _MAKING, "folds": folds, **begun}
     return hashlib.sha256(orjson.dumps(asked)).hexdigest()
 

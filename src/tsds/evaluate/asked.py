@@ -6,10 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import tsds
 from tsds.embeddings.encoders.models import device_of
+from tsds.encoding import marks_of
 from tsds.evaluate.bases import PLACE, bases_folder, digest_of
 from tsds.evaluate.cells import Place
 from tsds.evaluate.data import Data
@@ -18,6 +20,7 @@ from tsds.evaluate.grid import Evaluation, PoolFacts
 from tsds.evaluate.held import asked_of
 from tsds.evaluate.presets import Preset, experiment_of
 from tsds.evaluate.settings import Kind
+from tsds.settings import Settings
 from tsds.stages import Stages
 
 
@@ -32,6 +35,7 @@ class Asked:
       tuning, device: as `evaluate` takes them.
       data: pool and targets.
       pool: what a pass over the pool found.
+      encoder: what tells the vectors of the selection from those of another encoder.
       out: the folder.
       bases: where bases are kept.
       token: tells it from all others, in a worker that is given cells of several.
@@ -44,6 +48,7 @@ class Asked:
     device: str
     data: Data
     pool: PoolFacts
+    encoder: list[str]
     out: Path
     bases: Path
     token: str
@@ -68,6 +73,7 @@ class Asked:
             "examples": grid.examples,
             "test_rows": grid.test_rows,
             "encoder": grid.encoder,
+            "state_of_the_encoder": self.encoder,
             "device": device_of(self.device).partition(":")[0],  # a GPU adds in another order
             "pool": self.pool.known,
             "pool_texts": digest_of(self.pool.probe),
@@ -80,12 +86,18 @@ class Asked:
 def asked_for(
     kind: Kind, model: str, preset: Preset, tuning: str, device: str, data: Data, pool: PoolFacts, out: Path
 ) -> Asked:
-    """An evaluation as it was asked for, with absolute paths, since workers stand elsewhere."""
+    """An evaluation as it was asked for, with absolute paths, since workers stand elsewhere.
+
+    Raises:
+      InputError: if there is no such encoder.
+    """
     here = Path(model)
     made = kind == "instruction" and model in SHAPES  # whatever is called so here
     named = str(here.absolute()) if here.exists() and not made else model
     bases = bases_folder().absolute()
-    return Asked(kind, named, preset, tuning, device, data.absolute(), pool, out.absolute(), bases, uuid4().hex)
+    selecting: Any = Settings(size=1, encoder=preset.grid.encoder)
+    marks = list(marks_of(selecting).values())
+    return Asked(kind, named, preset, tuning, device, data.absolute(), pool, marks, out.absolute(), bases, uuid4().hex)
 
 
 #: The evaluation that this worker has cells of, with its model, by its token.
