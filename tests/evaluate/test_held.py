@@ -16,7 +16,9 @@ from tsds.errors import InputError
 from tsds.evaluate.asked import asked_for
 from tsds.evaluate.data import Data
 from tsds.evaluate.grid import Evaluation, look_at
+from tsds.evaluate.held import check_base
 from tsds.evaluate.presets import preset_of
+from tsds.evaluate.running import evaluate
 from tsds.settings import Settings
 from tsds.stages import Stages
 
@@ -67,3 +69,42 @@ def test_an_encoder_that_gives_other_vectors_is_refused(tmp_path: Path, monkeypa
         prepared(tmp_path).claim()
     marks = [marks_of(Settings(size=1, encoder=f"gradient:{tmp_path / 'm'}@dim={dim}")) for dim in (8, 8, 16)]
     assert marks[0] == marks[1] != marks[2] and marks[0]["candidate"] != marks[0]["target"]  # before it sees a pool
+
+
+def test_what_was_claimed_in_vain_is_claimed_anew(tmp_path: Path) -> None:
+    """As long as there is no cell and no selection; who claimed it before is told as soon as it has made one."""
+    first, out = prepared(tmp_path), tmp_path / "out"
+    first.claim()
+    check_base(out, "a")
+    small.lines(out / "pools" / "1x1.jsonl", [{}])
+    prepared(tmp_path).claim()  # a part of the same: what is there stays
+    with pytest.raises(InputError, match="start from another base"):
+        check_base(out, "b")
+    prepared(tmp_path, examples=7).claim()
+    check_base(out, "b")
+    assert not list((out / "pools").glob("*"))
+    with pytest.raises(InputError, match=r"another examples: 7, not 100 \(choose"):
+        first.run()
+    assert not list(out.rglob("selections/**/*.json"))
+    begun(prepared(tmp_path, examples=8))
+    with pytest.raises(InputError, match=r"another examples: 8, not 7 \(choose"):
+        prepared(tmp_path, examples=7).claim()
+
+
+def test_a_wrong_encoder_and_a_size_beyond_the_pool_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    given: dict[str, Any] = {"model": str(tmp_path / "m"), "quick": True, "device": "cpu", "methods": ("random",)}
+    pool = tmp_path / "d" / "pool.jsonl"
+    distinct = len({json.dumps(json.loads(line)["messages"]) for line in pool.read_text().splitlines()})
+    for wrong, message in (
+        ({"encoder": "nosuch"}, "unknown encoder 'nosuch'"),
+        ({"sizes": ("1", f"{distinct + 1}")}, rf"exceeds the {distinct} distinct records .*--sizes {distinct} at most"),
+    ):
+        for dry_run in (True, False):
+            with pytest.raises(InputError, match=message):
+                evaluate(
+                    "instruction", Data.of_folder(tmp_path / "d"), tmp_path / "out", dry_run=dry_run, **(given | wrong)
+                )
+    assert not (tmp_path / "out").exists()
+    prepared(tmp_path, sizes=(f"{distinct}",))
+    prepared(tmp_path, sizes=(f"{distinct + 1}",), methods=("none", "full"))  # which don't select

@@ -11,6 +11,7 @@ import orjson
 
 from tsds.errors import InputError
 from tsds.evaluate.arms import BLIND, UNSELECTED
+from tsds.evaluate.held import CELLS
 from tsds.evaluate.settings import Grid
 from tsds.records import atomic_file
 
@@ -98,7 +99,7 @@ class Cells:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "cells"
+        self._folder = folder / CELLS
 
     def __contains__(self, place: Place) -> bool:
         return self._path(place).is_file()

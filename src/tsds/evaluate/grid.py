@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from tsds.budget import Size
-from tsds.errors import InputError
+from tsds.census import first_of_equals
+from tsds.errors import BudgetError, InputError
 from tsds.evaluate.cells import Cell, Cells, Place, places_of
 from tsds.evaluate.data import Data, TargetFiles, read
 from tsds.evaluate.diets import Diets
 from tsds.evaluate.experiment import Diet, Experiment
-from tsds.evaluate.held import ASKED, check_base, checked, known
+from tsds.evaluate.held import COPIES, SELECTIONS, check_base, checked, claim, known
 from tsds.evaluate.selecting import Selected, Selector, read_selected, write_selected
 from tsds.evaluate.settings import Condition, Grid
 from tsds.evaluate.tables import Outcome, names_of, tables_of
-from tsds.records import Pool, atomic_file
+from tsds.leakage import digests
+from tsds.records import Pool
 from tsds.stages import Stages
 
 #: Texts from which the mean length and the speed are told.
@@ -36,6 +37,7 @@ class PoolFacts:
 
     Attributes:
       used: usable records.
+      distinct: of these, without exact copies.
       rows: their positions, [used].
       probe: texts of some of them, drawn at random.
       sample: texts of more of them, to make a base on.
@@ -44,6 +46,7 @@ class PoolFacts:
     """
 
     used: int
+    distinct: int
     rows: np.ndarray[Any, np.dtype[np.int64]]
     probe: list[str]
     sample: list[str]
@@ -54,9 +57,10 @@ class PoolFacts:
 def look_at(path: Path, sample: int) -> PoolFacts:
     """Read the pool once, and a random sample of so many of its texts."""
     pool = Pool.open(path, ids="unread")
-    rows, groups = [], set[str | None]()
+    rows, keys, groups = [], [], set[str | None]()
     for batch in pool.batches():
         rows.append(batch.rows)
+        keys.append(digests(batch.texts))
         if len(groups) < 2:  # more are of no matter, and there may be as many as records
             groups |= set(batch.groups)
     every = np.concatenate(rows)
@@ -65,7 +69,8 @@ def look_at(path: Path, sample: int) -> PoolFacts:
     texts = pool.texts_at(every[some])
     at = {int(i): k for k, i in enumerate(some)}
     probe = [texts[at[int(i)]] for i in order[: min(PROBE, sample)] if int(i) in at]
-    return PoolFacts(len(every), every, probe, texts, len(groups) > 1, known(path))
+    distinct = len(first_of_equals(np.concatenate(keys))[0])
+    return PoolFacts(len(every), distinct, every, probe, texts, len(groups) > 1, known(path))
 
 
 class Evaluation:
@@ -93,9 +98,17 @@ class Evaluation:
         if not pool.grouped and (grouped := next((m for m, arm in grid.chosen.items() if arm.by_source), None)):
             raise InputError(f"method {grouped} needs a pool of several sources", remedy="leave it out")
         self.sizes = {size: Size.parse(size).examples(pool.used) for size in grid.sizes}
+        # Before anything is made: copies that a condition adds make room for more, so they are left to the selection.
+        there = pool.distinct
+        plain = any(c.kind != "near-duplicates" for c in self._conditions.values())
+        if plain and grid.chosen and max(self.sizes.values()) > there:
+            raise BudgetError(
+                f"size {max(self.sizes.values()):,} exceeds the {there:,} distinct records of the pool",
+                remedy=f"--sizes {there} at most",
+            )
         self.places = places_of(grid, list(data.targets))
         self._asked = asked
-        self._diets = Diets(data, pool.rows, self.sizes, self._conditions, experiment.training, out / "pools")
+        self._diets = Diets(data, pool.rows, self.sizes, self._conditions, experiment.training, out / COPIES)
 
     @property
     def todo(self) -> list[Place]:
@@ -110,11 +123,13 @@ class Evaluation:
         """
         return checked(self.out, self._asked)
 
+    def _check_late(self) -> None:
+        """Raise InputError if another evaluation has claimed the folder while nothing of this one was in it."""
+        checked(self.out, self._asked, late=True)
+
     def claim(self) -> None:
         """Make the folder, or go on with what it holds; see `check`."""
-        asked = self.check()
-        with atomic_file(self.out / ASKED) as file:
-            file.write(orjson.dumps(asked, option=orjson.OPT_INDENT_2))
+        claim(self.out, self._asked)
 
     def prepare(self) -> dict[str, object]:
         """Make the base of all cells or find it; facts about it. The folder is claimed already.
@@ -175,6 +190,7 @@ class Evaluation:
         if not todo:
             return
         self._select([place for place in todo if place.selects])
+        self._check_late()
         with self.stages.stage("train and measure", len(todo)) as advance:
             for done in (elsewhere or partial(map, self.measure_all))(_trainings(todo)):
                 advance(done)
@@ -232,9 +248,9 @@ class Evaluation:
                     for place in missing:
                         if (place.condition, place.target) == (condition, target):
                             arm = self.grid.chosen[place.method]
-                            write_selected(
-                                self._selected(place), selector.select(arm, self.sizes[place.size], place.seed)
-                            )
+                            found = selector.select(arm, self.sizes[place.size], place.seed)
+                            self._check_late()
+                            write_selected(self._selected(place), found)
                             advance(1)
                 finally:
                     selector.close()
@@ -255,7 +271,7 @@ class Evaluation:
         return Place(place.target, place.condition, place.size, "", place.method, place.seed)
 
     def _selected(self, place: Place) -> Path:
-        return self.out / "selections" / self._selection(place).name
+        return self.out / SELECTIONS / self._selection(place).name
 
 
 def _trainings(places: Iterable[Place]) -> list[list[Place]]:

@@ -14,38 +14,47 @@ from tsds.evaluate.data import Data
 from tsds.records import atomic_file, sha256_of
 
 ASKED, BASE = "grid.json", "base.json"
+#: Its folders: of cells, of selections, and of copies of records of the pool.
+CELLS, SELECTIONS, COPIES = "cells", "selections", "pools"
 #: What may be added to from run to run, and what an entry of it is called.
 _GROWING = {"targets": "target", "mixed": "partner in the skewed condition for"}
 #: What "auto" sets by the machine, and the option that says it.
 _BY_MACHINE = {"training precision": "--precision", "device": "--device"}
 
 
-def checked(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def checked(out: Path, settings: dict[str, Any], *, late: bool = False) -> dict[str, Any]:
     """All settings that cells depend on, with what the folder holds of other targets.
+
+    Args:
+      late: whether cells of these are made already, so that others may not have claimed the folder meanwhile; before
+        that it may be claimed anew as long as nothing was made in it.
 
     Raises:
       InputError: if it holds cells that other settings made.
     """
-    path = out / ASKED
     asked: dict[str, Any] = orjson.loads(orjson.dumps(settings))
-    if path.is_file():
-        held = orjson.loads(path.read_bytes())
-        others = _others(held, {name: value for name, value in asked.items() if name not in _GROWING})
-        for kind, what in _GROWING.items():
-            old, new = held.get(kind, {}), asked[kind]
-            both = sorted(old.keys() & new.keys())
-            others += [(f"{what} {name}", old[name], new[name]) for name in both if old[name] != new[name]]
-            asked[kind] = {**old, **new}
-        if others:
-            name, old, new = others[0]
-            # Of files there are digests, which tell nobody anything.
-            told = "" if isinstance(new, list) or name in ("model", "pool texts") else f": {old}, not {new}"
-            go_on = f"{_BY_MACHINE[name]} {old} goes on with it; else " if name in _BY_MACHINE else ""
-            raise InputError(
-                f"holds an evaluation with another {name}{told}", path=out,
-                remedy=f"{go_on}choose another --out",
-            )  # fmt: skip
-    return asked
+    held = _read(out / ASKED)
+    others = _differences(held, asked)
+    if others and (late or _has_cells(out)):
+        name, old, new = others[0]
+        # Of files there are digests, which tell nobody anything.
+        told = "" if isinstance(new, list) or name in ("model", "pool texts") else f": {old}, not {new}"
+        go_on = f"{_BY_MACHINE[name]} {old} goes on with it; else " if name in _BY_MACHINE else ""
+        raise InputError(
+            f"holds an evaluation with another {name}{told}", path=out, remedy=f"{go_on}choose another --out"
+        )
+    return asked if others else asked | {kind: {**held.get(kind, {}), **asked[kind]} for kind in _GROWING}
+
+
+def claim(out: Path, settings: dict[str, Any]) -> None:
+    """Make the folder one of these settings, or go on with what it holds; see `checked`."""
+    asked = checked(out, settings)
+    if _differences(_read(out / ASKED), asked):  # nothing came of what was asked for before: what it left goes
+        (out / BASE).unlink(missing_ok=True)
+        for path in (out / COPIES).glob("*"):
+            path.unlink()
+    with atomic_file(out / ASKED) as file:
+        file.write(orjson.dumps(asked, option=orjson.OPT_INDENT_2))
 
 
 def check_base(out: Path, digest: object) -> None:
@@ -83,6 +92,29 @@ def asked_of(settings: Mapping[str, Any], data: Data, conditions: Sequence[str])
         "targets": {name: [known(one.examples), known(one.test)] for name, one in data.targets.items()},
         "mixed": {name: known(data.beside(name).examples) for name in mixed},
     }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a file of the folder holds; nothing if it is not there."""
+    found: dict[str, Any] = orjson.loads(path.read_bytes()) if path.is_file() else {}
+    return found
+
+
+def _has_cells(out: Path) -> bool:
+    """Whether there is any cell, or a selection for one."""
+    return any(True for kind in (CELLS, SELECTIONS) for _ in (out / kind).rglob("*.json"))
+
+
+def _differences(held: Mapping[str, Any], asked: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """What is held and asked for otherwise: in words, what is held, and what is asked; none where nothing is held."""
+    if not held:
+        return []
+    found = _others(held, {name: value for name, value in asked.items() if name not in _GROWING})
+    for kind, what in _GROWING.items():
+        old, new = held.get(kind, {}), asked[kind]
+        both = sorted(old.keys() & new.keys())
+        found += [(f"{what} {name}", old[name], new[name]) for name in both if old[name] != new[name]]
+    return found
 
 
 def _others(held: Mapping[str, Any], asked: Mapping[str, Any], group: str = "") -> list[tuple[str, Any, Any]]:
