@@ -186,6 +186,8 @@ def test_names_that_look_alike_are_cells_of_their_own() -> None:
 
 def test_a_test_set_is_not_taken_from_its_top(tmp_path: Path) -> None:
     small.lines(tmp_path / "t.jsonl", [{"text": f"{task} {i}", "label": task} for task in "abcd" for i in range(50)])
+    small.lines(tmp_path / "n.jsonl", [{"text": "t", "label": label} for label in (1, 1.0, "1", 1.5, True)])
+    assert [one.label for one in read(tmp_path / "n.jsonl", "n")] == ["1", "1", "1", "1.5", "True"]
     some = read_tests(tmp_path / "t.jsonl", "t", 40)
     assert some == read_tests(tmp_path / "t.jsonl", "t")[:40]
     assert {one.label for one in some} == set("abcd")
@@ -354,7 +356,13 @@ def test_wrong_data_is_refused_in_one_line(tmp_path: Path) -> None:
             "pretraining", Data(one.pool, {"near": one.targets["near"]}, {"near": one.targets["near"]}),
             tmp_path / "o", model=str(tmp_path / "m"), conditions=("skewed",), quick=True,
         )  # fmt: skip
-    (folder / "targets" / "near" / "train.jsonl").write_text('{"text": "no label here"}\n')
+    train, test = folder / "targets" / "near" / "train.jsonl", folder / "targets" / "near" / "test.jsonl"
+    before = test.read_text()
+    test.write_text(before.replace('"label": "s', '"label": "S'))
+    with pytest.raises(InputError, match=r"test.jsonl: its labels are Sea, Sky, those of the examples sea, sky \(name"):
+        small.pretrained(tmp_path, "o", methods=("none",))
+    test.write_text(before)
+    train.write_text('{"text": "no label here"}\n')
     with pytest.raises(InputError, match=r"train.jsonl, row 0: the record has no label"):
         small.pretrained(tmp_path, "o", methods=("none",))
     assert not (tmp_path / "o").exists()  # and the mended file is no other evaluation

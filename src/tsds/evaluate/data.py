@@ -161,6 +161,8 @@ def labelled(path: Path, rows: list[Example]) -> list[str]:
 
 def _plain(record: Any, name: str) -> str | None:
     value = record.get(name) if isinstance(record, dict) else None
+    if isinstance(value, float) and value.is_integer():  # of a column with a gap somewhere: the class 1, not 1.0
+        value = int(value)
     return str(value) if isinstance(value, (str, int, float)) else None
 
 

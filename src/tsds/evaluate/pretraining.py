@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tsds.comparing.measures import Measure
 from tsds.embeddings.encoders.models import device_of, model_fingerprint
+from tsds.errors import InputError
 from tsds.evaluate.bases import digest_of, is_there, kept_base
 from tsds.evaluate.classifier import Classifier, Finetuning, f1
 from tsds.evaluate.data import TargetFiles, labelled, read, read_tests
@@ -224,6 +225,11 @@ class _Labelled:
     def __init__(self, target: TargetFiles, model: MaskedModel, longest: int, test_rows: int | None) -> None:
         own, test = read(target.examples, target.name), read_tests(target.test, target.name, test_rows)
         names, test_names = labelled(target.examples, own), labelled(target.test, test)
+        if not {*names} & {*test_names}:
+            raise InputError(
+                f"its labels are {_few(test_names)}, those of the examples {_few(names)}", path=target.test,
+                remedy="name the classes alike in both",
+            )  # fmt: skip
         self.classes = sorted({*names, *test_names})
         number = {name: i for i, name in enumerate(self.classes)}
         self.labels = np.array([number[name] for name in names])
@@ -231,6 +237,11 @@ class _Labelled:
         self.tokens = model.tokens([one.text for one in own], longest)
         self.test_tokens = model.tokens([one.text for one in test], longest)
         self.test_total = sum(map(len, self.test_tokens))
+
+
+def _few(labels: Sequence[str]) -> str:
+    every = sorted({*labels})
+    return ", ".join(every[:4]) + (f" and {len(every) - 4} more" if len(every) > 4 else "")
 
 
 def _steps(tokens: Sequence[NDArray[np.int64]], steps: int, step_tokens: int, seed: int) -> list[Step]:
