@@ -275,6 +275,20 @@ def test_of_a_long_test_the_question_is_cut_and_not_the_answer(tmp_path: Path) -
     assert len(much.ids) == 12 and much.completion[1:].all() and not much.completion[0]  # the start of a long answer
 
 
+def test_of_a_test_of_several_turns_the_last_answer_is_measured(tmp_path: Path) -> None:
+    model = CausalModel(small.causal(tmp_path / "c"), "cpu", "full", 60)
+    asked = [Turn("user", "what goes with wave ?"), Turn("assistant", "the answer is fish and boat")]
+    last = [Turn("user", "what goes with salt ?"), Turn("assistant", "the answer is fish")]
+    several = Dialogue([*asked, *last])
+    (test,), (trained,) = model.render_tests([several]), model.render([several])
+    assert test.ids.tolist() == trained.ids.tolist()
+    assert (trained.completion.sum(), model.answer_loss([test], 64)[1]) == (7 + 5, 5)  # the end of each answer counts
+    assert model.tokenizer.decode(test.ids[test.completion]) == "the answer is fish <end>"
+    model.tokenizer.chat_template = "{% for m in messages %}{{ m.role + ' ' + m.content + ' <end> ' }}{% endfor %}"
+    (by_template,) = Renderer(model.tokenizer, 60, chats=True, last=True).render([several])
+    assert by_template.completion.sum() == 6 and by_template.completion[-6:].all()
+
+
 def test_an_answer_ends_where_the_template_ends_it(tmp_path: Path) -> None:
     model = CausalModel(small.causal(tmp_path / "c"), "cpu", "full", 40)
     end = model.tokenizer.convert_tokens_to_ids("<end>")

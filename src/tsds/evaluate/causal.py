@@ -62,7 +62,7 @@ class CausalModel:
         most = getattr(inner.config, "max_position_embeddings", None) or longest
         self._longest = min(longest, int(most))
         self._renderer = Renderer(self.tokenizer, self._longest, chats=True)
-        self._whole = Renderer(self.tokenizer, WHOLE, chats=True)
+        self._whole = Renderer(self.tokenizer, WHOLE, chats=True, last=True)
         self.positions = int(most)
 
     def trained(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class CausalModel:
         return self._renderer.render(texts)
 
     def render_tests(self, texts: Sequence[str]) -> list[Rendered]:
-        """The same, but of a long chat the beginning is cut off: what is measured is its answer."""
+        """The same, but what is measured is the last answer: it alone is marked; of a long chat the start is cut."""
         return [_answer_kept(one, self._longest) for one in self._whole.render(texts)]
 
     def batches(self, rendered: Sequence[Rendered], step: Step, padded: int, *, whole: bool = False) -> list[Batch]:

@@ -44,10 +44,11 @@ class Renderer:
       tokenizer: of transformers, a fast one.
       limit: tokens kept of a text, from its start.
       chats: whether turns are marked at all.
+      last: whether the last completion of a chat is marked alone.
     """
 
-    def __init__(self, tokenizer: Any, limit: int, *, chats: bool) -> None:
-        self._tokenizer, self._limit, self._chats = tokenizer, limit, chats
+    def __init__(self, tokenizer: Any, limit: int, *, chats: bool, last: bool = False) -> None:
+        self._tokenizer, self._limit, self._chats, self._last = tokenizer, limit, chats, last
         self._template = chats and bool(getattr(tokenizer, "chat_template", None))
 
     def render(self, texts: Sequence[str]) -> list[Rendered]:
@@ -66,7 +67,8 @@ class Renderer:
                     return_offsets_mapping=True, return_attention_mask=False, return_token_type_ids=False,
                 )  # fmt: skip
                 for i, ids, offsets in zip(at, tokens["input_ids"], tokens["offset_mapping"], strict=True):
-                    parts[i] = self._marked(ids, offsets, written[i][1], written[i][3])
+                    spans = written[i][1][-1:] if self._last else written[i][1]
+                    parts[i] = self._marked(ids, offsets, spans, written[i][3])
             done += parts
         return done
 
