@@ -25,13 +25,13 @@ class Example:
     Attributes:
       text: what it says; a chat knows its turns.
       label: its class, where it has one.
-      answer: the bare answer, where it has one.
+      answers: the bare answer, where it has one; where it has several, any of them is right.
       row: of its file.
     """
 
     text: str
     label: str | None
-    answer: str | None
+    answers: tuple[str, ...]
     row: int
 
 
@@ -126,7 +126,7 @@ def read(path: Path, role: str) -> list[Example]:
         texts += batch.texts
         places += batch.rows.tolist()
     return [
-        Example(text, _plain(record, "label"), _plain(record, "answer"), row)
+        Example(text, _plain(_field(record, "label")), _answers(_field(record, "answer")), row)
         for text, record, row in zip(texts, pool.records(places), places, strict=True)
     ]
 
@@ -159,8 +159,16 @@ def labelled(path: Path, rows: list[Example]) -> list[str]:
     return labels
 
 
-def _plain(record: Any, name: str) -> str | None:
-    value = record.get(name) if isinstance(record, dict) else None
+def _field(record: Any, name: str) -> Any:
+    return record.get(name) if isinstance(record, dict) else None
+
+
+def _answers(value: Any) -> tuple[str, ...]:
+    every = value if isinstance(value, list) else [value]
+    return tuple(text for one in every if (text := _plain(one)) is not None)
+
+
+def _plain(value: Any) -> str | None:
     if isinstance(value, float) and value.is_integer():  # of a column with a gap somewhere: the class 1, not 1.0
         value = int(value)
     return str(value) if isinstance(value, (str, int, float)) else None

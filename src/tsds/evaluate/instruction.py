@@ -16,7 +16,7 @@ from tsds.comparing.measures import Measure
 from tsds.embeddings.encoders.models import device_of
 from tsds.embeddings.encoders.rendering import Rendered
 from tsds.errors import InputError
-from tsds.evaluate.answers import answer_in, exact_match, token_f1
+from tsds.evaluate.answers import best, exact_match, token_f1
 from tsds.evaluate.bases import base_of, digest_of, is_there, kept_base
 from tsds.evaluate.causal import CausalModel
 from tsds.evaluate.data import Example, TargetFiles, read_tests
@@ -144,9 +144,9 @@ class Instruction:
         if self._generated:
             asked = examples[: self._generated]
             said = model.answers(tests[: len(asked)], self._words)
-            pairs = [(answer_in(words, right), right) for words, right in zip(said, map(_answer, asked), strict=True)]
-            values["exact_match"] = float(np.mean([exact_match(a, b) for a, b in pairs]))
-            values["token_f1"] = float(np.mean([token_f1(a, b) for a, b in pairs]))
+            pairs = list(zip(said, map(_answers, asked), strict=True))
+            values["exact_match"] = float(np.mean([best(exact_match, words, right) for words, right in pairs]))
+            values["token_f1"] = float(np.mean([best(token_f1, words, right) for words, right in pairs]))
         values["measure_seconds"] = time.perf_counter() - began
         return values
 
@@ -191,6 +191,6 @@ def _check_answered(one: Example, path: Path) -> None:
         )  # fmt: skip
 
 
-def _answer(one: Example) -> str:
-    """The bare answer; where the record has none, the last turn of the chat."""
-    return turns_of(one.text)[-1].content if one.answer is None else one.answer
+def _answers(one: Example) -> tuple[str, ...]:
+    """The bare answers; where the record has none, the last turn of the chat."""
+    return one.answers or (turns_of(one.text)[-1].content,)
