@@ -11,8 +11,8 @@ from tsds.distances import from_squares, pair_squares, unit_rows
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.given import as_given
-from tsds.inputs import texts_excluded
-from tsds.leakage import Guard, digests
+from tsds.inputs import guard_of_excluded
+from tsds.leakage import digests
 from tsds.records import Pool
 from tsds.report.plain import plain
 from tsds.report.shown import Shown
@@ -225,9 +225,15 @@ def _no_candidate(selection: Selection, row: int) -> Why:
         if first is not None and first != row:
             return Why(row, name, 0, 0.0, f"left out: row {first} has the same id")
     if settings.exclude is not None:
-        guard = Guard((batch.texts for batch in texts_excluded(settings).batches()), overlapping=True)
+        guard, _ = guard_of_excluded(settings)
         if guard.leaks([record.text], digests([record.text]))[0]:
-            return Why(row, name, 0, 0.0, "dropped by --exclude: it equals one of those texts, or shares 13 words")
+            return Why(
+                row,
+                name,
+                0,
+                0.0,
+                "dropped by --exclude: it equals one of those texts, shares 13 words, or asks the same",
+            )
     return _copy(selection, row, name, _equal_text(selection, row, record.text))
 
 

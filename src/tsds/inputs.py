@@ -32,6 +32,9 @@ from tsds.settings import Settings
 from tsds.stages import Stages
 from tsds.targets import Targets, targets_of, task_sources, weights_given
 
+#: Words of a turn from which on --exclude drops chats that have it too: "Go on, please" is in many.
+_LEAST_WORDS = 5
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -198,8 +201,7 @@ def _from_records(pool: Any, tasks: dict[str, Any], settings: Settings, stages: 
                 where = f"target {name!r}" if name else "the target"
                 skipped.append((f"{one.bad:,} records of {where} were left out as unusable: {one.problems[0]}", None))
         if settings.exclude is not None:
-            unseen = texts_excluded(settings)
-            exclude = Guard((batch.texts for batch in unseen.batches()), overlapping=True)
+            exclude, unseen = guard_of_excluded(settings)
             bad, read = unseen.tally.bad, [*read, unseen]
             if bad:
                 what = f"{bad:,} records of --exclude were left out as unusable: {unseen.tally.problems[0]}"
@@ -262,10 +264,11 @@ def opened(source: Any, role: str, settings: Settings, *, tuned: bool = True, id
     )
 
 
-def texts_excluded(settings: Settings) -> Pool:
-    """The records of --exclude, which may have the pool's fields, or their own."""
+def guard_of_excluded(settings: Settings) -> tuple[Guard, Pool]:
+    """What knows the texts of --exclude again, and their records, which may have the pool's fields, or their own."""
     text = replace(settings.text, or_found=True)
-    return Pool.open(settings.exclude, text=text, ids="unread", on_error=settings.on_error, role="exclude")
+    unseen = Pool.open(settings.exclude, text=text, ids="unread", on_error=settings.on_error, role="exclude")
+    return Guard((batch.texts for batch in unseen.batches()), overlapping=True, least=_LEAST_WORDS), unseen
 
 
 def _plain_lines(pools: list[Pool]) -> list[tuple[str, str | None]]:

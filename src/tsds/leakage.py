@@ -1,7 +1,8 @@
 """The leakage guard: candidates that share a long run of words with texts that must stay unseen, or equal them.
 
 Two texts share a 13-gram if thirteen words in a row are the same in both, whatever their case and punctuation (the rule
-of the GPT-3 report, appendix C). Words are those of the hash encoder. Runs are compared by a 64-bit hash.
+of the GPT-3 report, appendix C). Words are those of the hash encoder. Runs are compared by a 64-bit hash. A question of
+fewer words is in no such run where its answer differs: two chats share it if it is all that the user says in a turn.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds.embeddings.encoders.ngrams import MAX_CHARACTERS, all_words, blocks, mix, words
+from tsds.records.dialogue import turns_of
 
 RUN = 13
 _BASE = np.uint64(0x9E3779B97F4A7C15)
@@ -25,9 +27,9 @@ def digests(texts: Iterable[str]) -> NDArray[np.uint64]:
     return np.frombuffer(joined, dtype=np.uint64).reshape(-1, 2)
 
 
-def runs(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """Every run of thirteen words: its text, [r], and its hash, [r]; a shorter text is one run of all its words."""
-    rows, hashes, done = [], [], 0
+def runs(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:
+    """Every run of thirteen words: its text, [r], its hash, [r], its words, [r]; a shorter text is one run of all."""
+    rows, hashes, sizes, done = [], [], [], 0
     for count, row, word in _words(texts):
         word = mix(word)
         length = np.bincount(row, minlength=count)
@@ -42,8 +44,9 @@ def runs(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
             value = np.where(within, value * _BASE + word[at], value)
         rows.append(row[starts] + done)
         hashes.append(mix(value))
+        sizes.append(size[starts])
         done += count
-    return np.concatenate(rows), np.concatenate(hashes)
+    return np.concatenate(rows), np.concatenate(hashes), np.concatenate(sizes)
 
 
 def _words(texts: Sequence[str]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint64]]]:
@@ -62,25 +65,56 @@ class Guard:
 
     Args:
       batches: batches of those texts.
-      overlapping: whether a shared run of words counts, or equality alone.
+      overlapping: whether a shared run of words, or turn of the user, counts, or equality alone.
+      least: words of a turn from which on it counts.
     """
 
-    def __init__(self, batches: Iterable[Sequence[str]], *, overlapping: bool) -> None:
+    def __init__(self, batches: Iterable[Sequence[str]], *, overlapping: bool, least: int = 1) -> None:
         equal: list[NDArray[np.uint64]] = []
         shared: list[NDArray[np.uint64]] = []
+        turns: list[NDArray[np.uint64]] = []
+        self._room = 0  # characters: a longer turn equals none; punctuation may be more than in the guarded ones
         for texts in batches:
             equal.append(digests(texts)[:, 0])
-            if overlapping:
-                shared.append(runs(texts)[1])
+            if not overlapping:
+                continue
+            shared.append(runs(texts)[1])
+            _, asked = _asked(texts)
+            if asked:
+                row, value, size = runs(asked)
+                short = (size >= least) & (size < RUN)  # the runs of the others are shared already
+                turns.append(value[short])
+                self._room = max([self._room, *(2 * len(asked[i]) for i in row[short])])
         self._equal = np.unique(np.concatenate(equal))
         self._shared = np.unique(np.concatenate(shared)) if overlapping else None
+        self._turns = np.unique(np.concatenate([np.zeros(0, np.uint64), *turns]))
 
     def leaks(self, texts: Sequence[str], keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Which of these texts equal a guarded one or share a run of words with it; keys: their digests, [n, 2]."""
+        """Which of these texts equal a guarded one or share words or a turn with it; keys: their digests, [n, 2]."""
         hit = np.isin(keys[:, 0], self._equal)
         if self._shared is not None:
-            row, value = runs(texts)
-            # Searching a sorted array beats np.isin, which would sort the many runs of the pool.
-            place = np.minimum(np.searchsorted(self._shared, value), len(self._shared) - 1)
-            hit[row[self._shared[place] == value]] = True
+            row, value, _ = runs(texts)
+            hit[row[_among(self._shared, value)]] = True
+        if len(self._turns):
+            at, turns = _asked(texts, self._room)
+            if turns:
+                row, value, _ = runs(turns)
+                hit[at[row[_among(self._turns, value)]]] = True
         return hit
+
+
+def _asked(texts: Sequence[str], room: float = np.inf) -> tuple[NDArray[np.int64], list[str]]:
+    """What users say in chats, in no more than so many characters a turn: the chat, [t], and the turn."""
+    found = [
+        (i, turn.content)
+        for i, text in enumerate(texts)
+        for turn in turns_of(text)
+        if turn.role == "user" and len(turn.content) <= room
+    ]
+    return np.array([i for i, _ in found], np.int64), [content for _, content in found]
+
+
+def _among(known: NDArray[np.uint64], values: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which values are known; known: sorted. That beats np.isin, which would sort the many runs of the pool."""
+    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return np.asarray(known[place] == values)

@@ -11,6 +11,7 @@ import tsds
 from tests.command.run import texts, write_jsonl
 from tsds.embeddings.encoders.ngrams import MAX_CHARACTERS
 from tsds.leakage import RUN, Guard, digests
+from tsds.records.dialogue import Dialogue, Turn
 
 POOL = texts(120)
 TARGET = [{"body": text, "t": text, "text": "x"} for text in texts(6, seed=1)]
@@ -78,3 +79,34 @@ def test_long_texts_are_seen_to_their_ends() -> None:
     assert guard.leaks(some, digests(some)).tolist() == [False, True, True]
     few = [*parts, " ".join(told[9 : 8 + RUN]), "other words"]
     assert Guard([[long]], overlapping=True).leaks(few, digests(few)).tolist() == [True] * 4 + [False] * 2
+
+
+def test_a_short_question_with_another_answer_is_a_leak() -> None:
+    def chat(*said: str) -> Dialogue:
+        return Dialogue([Turn("assistant" if i % 2 else "user", text) for i, text in enumerate(said)])
+
+    long = " ".join(f"w{i}" for i in range(RUN))
+    tests = [chat("Do hamsters eat any birds?", "no"), chat("Go on.", "well"), chat(long, "yes"), "a plain text"]
+    pool = [
+        chat("do HAMSTERS eat any birds", "That depends on many things."),
+        chat("Hello there, who are you?", "A hamster.", "Do -- hamsters -- eat -- any -- birds ?!", "Yes."),
+        chat("Go on", "I will not."),
+        chat(long.upper(), "no, never"),
+        chat("Do hamsters eat any birds or fish?", "no"),
+        chat("Who eats what?", "Do hamsters eat any birds?"),
+        "Do hamsters eat any birds?",
+        chat("a plain text", "indeed"),
+    ]
+    for least, short in ((1, True), (3, False)):
+        guard = Guard([tests[:2], tests[2:]], overlapping=True, least=least)
+        assert guard.leaks(pool, digests(pool)).tolist() == [True, True, short, True] + [False] * 4
+    assert not Guard([tests], overlapping=False).leaks(pool, digests(pool)).any()
+
+    def record(question: str, answer: str) -> dict[str, Any]:
+        return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+
+    records = [record(f"What is it that {text}?", text) for text in POOL]
+    records += [record("go on", "so"), record("do hamsters eat any birds", "of course")]
+    unseen = [record("Go on!", "then"), record("Do hamsters eat any birds?", "no")]
+    chosen = tsds.select(records, POOL[:3], size=5, exclude=unseen)
+    assert set(range(len(records))) - set(chosen.inputs.candidates.census.rows.tolist()) == {len(records) - 1}

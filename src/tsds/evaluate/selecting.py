@@ -43,7 +43,7 @@ class Selected:
       seconds: to select, without reading, encoding and the shared search.
       search_seconds: of the shared search of this draw.
       encode_seconds: of reading and encoding the pool, for all draws and methods together.
-      leaks: how many of the records share thirteen words in a row with a test text, or equal one.
+      leaks: how many of the records leak a test text, as `Guard` tells.
     """
 
     rows: list[int]
