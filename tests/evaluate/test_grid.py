@@ -73,6 +73,13 @@ def test_tokens_are_equal_and_pairs_are_paired(tmp_path: Path) -> None:
     more = small.pretrained(tmp_path, "out", equal=("tokens",), seeds=3)
     assert all(path.stat().st_mtime_ns == then for path, then in before.items())  # a grid may grow
     assert set(more.tables[0].of("auto", "score")) == {0, 1, 2}
+    few = small.pretrained(
+        tmp_path, "out", equal=("tokens",), seeds=1, methods=("auto",)
+    )  # the tables are of all cells
+    assert few.methods[0] == "auto" and {*few.methods} == {*small.METHODS}
+    for old, new in zip(more.tables, few.tables, strict=True):
+        assert old.title == new.title and all(old.of(m, "score") == new.of(m, "score") for m in small.METHODS)
+    assert len(pq.read_table(tmp_path / "out" / "evaluate.parquet")) == (3 + 2) * len(small.METHODS)
     own = precision_of("auto", "cpu")
     other = {"float32": "bfloat16", "bfloat16": "float32"}[own]
     for wrong, message in (

@@ -13,11 +13,11 @@ import tsds
 from tsds.embeddings.encoders.models import device_of
 from tsds.encoding import marks_of
 from tsds.evaluate.bases import PLACE, bases_folder, digest_of
-from tsds.evaluate.cells import Place
+from tsds.evaluate.cells import Place, axes_of
 from tsds.evaluate.data import Data
 from tsds.evaluate.decoder import SHAPES
 from tsds.evaluate.grid import Evaluation, PoolFacts
-from tsds.evaluate.held import asked_of
+from tsds.evaluate.held import GRIDS, asked_of
 from tsds.evaluate.presets import Preset, experiment_of
 from tsds.evaluate.settings import Kind
 from tsds.settings import Settings
@@ -76,6 +76,7 @@ class Asked:
             "state_of_the_encoder": self.encoder,
             "device": device_of(self.device).partition(":")[0],  # a GPU adds in another order
             "pool": self.pool.known,
+            GRIDS: [axes_of(grid, list(self.data.targets))],
             "pool_texts": digest_of(self.pool.probe),
         }
         return Evaluation(

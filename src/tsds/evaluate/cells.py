@@ -15,6 +15,8 @@ from tsds.evaluate.held import CELLS
 from tsds.evaluate.settings import Grid
 from tsds.records import atomic_file
 
+_AXES = ("conditions", "sizes", "equal", "methods", "seeds")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -89,6 +91,17 @@ def places_of(grid: Grid, targets: list[str]) -> list[Place]:
         for equal in grid.equal
         for method in grid.methods
     ]
+
+
+def axes_of(grid: Grid, targets: list[str]) -> dict[str, Any]:
+    """What tells the places of a grid, as plain values."""
+    return {"targets": targets} | {name: getattr(grid, name) for name in _AXES}
+
+
+def places_along(grid: Grid, axes: dict[str, Any]) -> list[Place]:
+    """Every place of what `axes_of` tells; other values are those of the grid."""
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in axes.items()}
+    return places_of(replace(grid, **values), axes["targets"])
 
 
 class Cells:

@@ -14,11 +14,11 @@ import numpy as np
 from tsds.budget import Size
 from tsds.census import first_of_equals
 from tsds.errors import BudgetError, InputError
-from tsds.evaluate.cells import Cell, Cells, Place, places_of
+from tsds.evaluate.cells import Cell, Cells, Place, places_along, places_of
 from tsds.evaluate.data import Data, TargetFiles, read
 from tsds.evaluate.diets import Diets
 from tsds.evaluate.experiment import Diet, Experiment
-from tsds.evaluate.held import COPIES, SELECTIONS, check_base, checked, claim, known
+from tsds.evaluate.held import COPIES, GRIDS, SELECTIONS, check_base, checked, claim, known
 from tsds.evaluate.selecting import Selected, Selector, read_selected, write_selected
 from tsds.evaluate.settings import Condition, Grid
 from tsds.evaluate.tables import Outcome, names_of, tables_of
@@ -114,6 +114,13 @@ class Evaluation:
     def todo(self) -> list[Place]:
         """The cells that are not there yet, each once."""
         return [place for place in dict.fromkeys(p.own for p in self.places) if place not in self.cells]
+
+    @cached_property
+    def tabulated(self) -> list[Place]:
+        """The places whose cells are there: of this grid, then of those that the folder was asked for before."""
+        asked = checked(self.out, self._asked, late=True)[GRIDS]
+        every = dict.fromkeys([*self.places, *(place for axes in asked for place in places_along(self.grid, axes))])
+        return [place for place in every if place in self.cells]
 
     def check(self) -> dict[str, Any]:
         """All settings that cells depend on, with what the folder holds of other targets.
@@ -232,9 +239,10 @@ class Evaluation:
 
     def outcome(self, facts: dict[str, Any]) -> Outcome:
         """The tables of what is there."""
-        found: Mapping[Place, Cell] = {p: self.cells.read(p) for p in self.places if p in self.cells}
+        found: Mapping[Place, Cell] = {p: self.cells.read(p) for p in self.tabulated}
         measures = self.experiment.measures
-        return Outcome(self.grid.kind, measures, names_of(self.places), tables_of(found), facts)
+        names = names_of([*self.places, *self.tabulated])
+        return Outcome(self.grid.kind, measures, names, tables_of(found), facts)
 
     def _select(self, places: Sequence[Place]) -> None:
         """All selections first, so that the vectors of a pool are made once."""

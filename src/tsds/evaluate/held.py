@@ -18,12 +18,14 @@ ASKED, BASE = "grid.json", "base.json"
 CELLS, SELECTIONS, COPIES = "cells", "selections", "pools"
 #: What may be added to from run to run, and what an entry of it is called.
 _GROWING = {"targets": "target", "mixed": "partner in the skewed condition for"}
+#: What it was asked for from run to run: the cells are those of all these grids.
+GRIDS = "grids"
 #: What "auto" sets by the machine, and the option that says it.
 _BY_MACHINE = {"training precision": "--precision", "device": "--device"}
 
 
 def checked(out: Path, settings: dict[str, Any], *, late: bool = False) -> dict[str, Any]:
-    """All settings that cells depend on, with what the folder holds of other targets.
+    """All settings that cells depend on, with what the folder holds of other targets and was asked for before.
 
     Args:
       late: whether cells of these are made already, so that others may not have claimed the folder meanwhile; before
@@ -43,7 +45,11 @@ def checked(out: Path, settings: dict[str, Any], *, late: bool = False) -> dict[
         raise InputError(
             f"holds an evaluation with another {name}{told}", path=out, remedy=f"{go_on}choose another --out"
         )
-    return asked if others else asked | {kind: {**held.get(kind, {}), **asked[kind]} for kind in _GROWING}
+    if others:
+        return asked
+    before = [grid for grid in held.get(GRIDS, []) if grid not in asked[GRIDS]]
+    grown = {kind: {**held.get(kind, {}), **asked[kind]} for kind in _GROWING}
+    return {**asked, **grown, GRIDS: [*before, *asked[GRIDS]]}
 
 
 def claim(out: Path, settings: dict[str, Any]) -> None:
@@ -109,7 +115,7 @@ def _differences(held: Mapping[str, Any], asked: Mapping[str, Any]) -> list[tupl
     """What is held and asked for otherwise: in words, what is held, and what is asked; none where nothing is held."""
     if not held:
         return []
-    found = _others(held, {name: value for name, value in asked.items() if name not in _GROWING})
+    found = _others(held, {name: value for name, value in asked.items() if name not in (*_GROWING, GRIDS)})
     for kind, what in _GROWING.items():
         old, new = held.get(kind, {}), asked[kind]
         both = sorted(old.keys() & new.keys())

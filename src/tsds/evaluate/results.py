@@ -34,7 +34,7 @@ def _write_table(evaluation: Evaluation, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    cells = [evaluation.cells.read(place) for place in evaluation.places if place in evaluation.cells]
+    cells = [evaluation.cells.read(place) for place in evaluation.tabulated]
     names = list(dict.fromkeys(name for cell in cells for name in cell.values))
     columns: dict[str, Any] = {
         field: [getattr(cell.place, field) for cell in cells]
