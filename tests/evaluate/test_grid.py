@@ -373,6 +373,11 @@ def test_wrong_data_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train.jsonl, row 0: the record has no label"):
         small.pretrained(tmp_path, "o", methods=("none",))
     assert not (tmp_path / "o").exists()  # and the mended file is no other evaluation
+    (folder / "targets" / ".ipynb_checkpoints").mkdir()
+    assert set(Data.of_folder(folder).every) == {"near", "far"}
+    for name in (".", ".."):
+        with pytest.raises(InputError, match=f"the target's name '{name}' is a way to a folder"):
+            Data.of_files(one.pool, {name: one.pool}, {name: one.pool})
     (folder / "pool.csv").write_text("text\na\n")
     with pytest.raises(InputError, match="is there twice"):
         Data.of_folder(folder)

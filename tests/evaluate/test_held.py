@@ -14,11 +14,13 @@ from tests.evaluate import small
 from tsds.encoding import marks_of
 from tsds.errors import InputError
 from tsds.evaluate.asked import asked_for
+from tsds.evaluate.bases import base_of, kept_base
 from tsds.evaluate.data import Data
 from tsds.evaluate.grid import Evaluation, look_at
 from tsds.evaluate.held import check_base
 from tsds.evaluate.presets import preset_of
 from tsds.evaluate.running import evaluate
+from tsds.evaluate.selecting import read_selected
 from tsds.settings import Settings
 from tsds.stages import Stages
 
@@ -108,3 +110,21 @@ def test_a_wrong_encoder_and_a_size_beyond_the_pool_are_refused_before_anything_
     assert not (tmp_path / "out").exists()
     prepared(tmp_path, sizes=(f"{distinct}",))
     prepared(tmp_path, sizes=(f"{distinct + 1}",), methods=("none", "full"))  # which don't select
+
+
+@pytest.mark.parametrize("damaged", [b"{", b"", b"[1]", b"\xff"])
+def test_damaged_files_are_named(tmp_path: Path, damaged: bytes) -> None:
+    begun(prepared(tmp_path))
+    for path, read in (
+        (tmp_path / "out" / "grid.json", lambda _: prepared(tmp_path).claim()),
+        (tmp_path / "out" / "base.json", lambda path: check_base(path.parent, "a")),
+        (tmp_path / "out" / "selections" / "one.json", read_selected),
+        (base_of(("a",)) / "base.json", lambda _: kept_base(("a",), lambda out, state: {})),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(damaged)
+        with pytest.raises(
+            InputError, match=r"base.json is of no base: |\.json: is no (record of an|selection)"
+        ) as told:
+            read(path)
+        assert "\n" not in str(told.value)

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from tsds.errors import RunError
+from tsds.errors import InputError, RunError
 from tsds.records import atomic_file, sha256_of, user_cache
 from tsds.records.dialogue import turns_of
 from tsds.scratch import owned, sweep
@@ -51,11 +51,20 @@ def kept_base(parts: tuple[Any, ...], make: Callable[[Path, Path], dict[str, Any
       parts: all that the base depends on.
       make: writes the model to the first folder and returns facts about it; the second path is for its state while it
         is being made, which survives a kill.
+
+    Raises:
+      InputError: if what is kept is damaged.
+      RunError: if it can't be written.
     """
     folder = base_of(parts)
     digest = folder.name
     if is_there(parts):
-        return folder, {**orjson.loads((folder / FACTS).read_bytes()), "digest": _digest_in(folder)}
+        try:
+            kept: dict[str, Any] = {**orjson.loads((folder / FACTS).read_bytes())}
+        except (ValueError, TypeError) as error:
+            remedy = "remove the folder, and it is made again"
+            raise InputError(f"{FACTS} is of no base: {error}", path=folder, remedy=remedy) from error
+        return folder, {**kept, "digest": _digest_in(folder)}
     # Two runs that make the same base at once each write to a folder of their own; the state is that of who wrote last.
     scratch = bases_folder() / owned(f".{digest}-")
     state = bases_folder() / f".{digest}.{STATE}"

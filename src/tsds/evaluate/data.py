@@ -74,7 +74,7 @@ class Data:
         if not folder.is_dir():
             raise InputError("no such folder", path=folder, remedy="--data names a folder with pool.* and targets/")
         pool = _only(folder, ("pool",))
-        places = sorted(path for path in (folder / "targets").glob("*") if path.is_dir())
+        places = sorted(path for path in (folder / "targets").glob("[!.]*") if path.is_dir())
         if not places:
             raise InputError("holds no targets", path=folder / "targets", remedy="one folder for each target")
         named = [TargetFiles(place.name, _only(place, _EXAMPLES), _only(place, ("test",))) for place in places]
@@ -87,6 +87,9 @@ class Data:
         for name in {*targets} ^ {*tests}:
             kind = "test" if name in targets else "target"
             raise InputError(f"{name!r} has no --{kind}", remedy=f"--{kind} {name}=FILE")
+        for name in targets:
+            if name in (".", ".."):  # its cells lie in a folder of that name
+                raise InputError(f"the target's name {name!r} is a way to a folder", remedy="give it a name of letters")
         for path in (pool, *targets.values(), *tests.values()):
             if not path.exists():
                 raise InputError("no such file", path=path)

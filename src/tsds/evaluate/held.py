@@ -76,7 +76,7 @@ def check_base(out: Path, digest: object) -> None:
     if not path.is_file():
         with atomic_file(path) as file:
             file.write(orjson.dumps(own))
-    if orjson.loads(path.read_bytes()) != own:
+    if _read(path) != own:
         raise InputError(
             "holds cells that start from another base than the one here", path=out,
             remedy="let all machines use the same TSDS_BASES, or choose another --out",
@@ -101,8 +101,17 @@ def asked_of(settings: Mapping[str, Any], data: Data, conditions: Sequence[str])
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What a file of the folder holds; nothing if it is not there."""
-    found: dict[str, Any] = orjson.loads(path.read_bytes()) if path.is_file() else {}
+    """What a file of the folder holds; nothing if it is not there.
+
+    Raises:
+      InputError: if it is damaged: what the cells were made with is not known then.
+    """
+    try:
+        found = orjson.loads(path.read_bytes()) if path.is_file() else {}
+        if not isinstance(found, dict):
+            raise ValueError("no object")
+    except ValueError as error:
+        raise InputError(f"is no record of an evaluation: {error}", path=path, remedy="choose another --out") from error
     return found
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tsds.bandwidth import perturbed
 from tsds.budget import Size
 from tsds.comparing.cells import Bench, Contender, Made
+from tsds.errors import InputError
 from tsds.evaluate.arms import Arm
 from tsds.evaluate.data import Example
 from tsds.evaluate.matched import alike
@@ -167,8 +168,15 @@ def write_selected(path: Path, selected: Selected) -> None:
 
 
 def read_selected(path: Path) -> Selected:
-    """What `write_selected` wrote."""
-    return Selected(**orjson.loads(path.read_bytes()))
+    """What `write_selected` wrote.
+
+    Raises:
+      InputError: if the file is damaged.
+    """
+    try:
+        return Selected(**orjson.loads(path.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"is no selection: {error}", path=path, remedy="remove it, and it is made again") from error
 
 
 def copies_of(count: int, condition: Condition) -> int:
