@@ -34,8 +34,9 @@ class Drawn:
 
 
 def draw(
-    answer: Answer, budget: Size, size: int, tokens: NDArray[np.int64], sampling: Sampling, seed: int, mu: Array
-) -> Drawn:
+    answer: Answer, budget: Size, size: int, tokens: NDArray[np.int64], sampling: Sampling, seed: int, mu: Array,
+    task: NDArray[np.int64],
+) -> Drawn:  # fmt: skip
     """Draw `size` examples, or the budget's tokens.
 
     Systematic sampling takes candidates in the order of the target they serve and their distance to it, so that every
@@ -44,6 +45,7 @@ def draw(
     Args:
       tokens: [q], of the candidates with mass.
       mu: [m], the targets' masses.
+      task: [m], index of each target's task.
 
     Raises:
       BudgetError: if no candidate with mass is so short.
@@ -60,7 +62,7 @@ def draw(
         counts[order] = systematic(pi[order], rng)
     else:
         leader = np.arange(len(p)) if answer.leader is None else answer.leader
-        found = Massed(answer.rows, p, leader, answer.target, answer.distance, answer.edges, mu, answer.capacity)
+        found = Massed(answer.rows, p, leader, answer.target, answer.distance, answer.edges, mu, answer.capacity, task)
         counts = choose(sampling, found, size, rng)
         pi = counts.astype(np.float64)
         if sampling == "systematic":

@@ -8,7 +8,8 @@ moved once more, on the same edges, to where others have put theirs already, and
     minimise  sum_ij gamma_ij (d_ij / d - B p_j)   with the same row sums and edges, and every candidate at most 1 / B
 
 (d the plan's mean distance). Its vertices are nearly whole: of B candidates most get 1 / B, and those are taken. What
-either term does without the other is in docs/balanced.md.
+either term does without the other is in docs/balanced.md. Of several tasks each gets its whole number of examples, by
+largest remainders: the targets of a task that has many, or little weight, gather less than an example each.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Massed:
       edges: of the plan; None where there was none.
       mu: [m], the targets' masses.
       capacity: S, which of them fill the selection; less than its size where good ones count more than once.
+      task: [m], index of each target's task; None for a single one.
     """
 
     rows: Rows
@@ -63,6 +65,7 @@ class Massed:
     edges: Edges | None
     mu: Array
     capacity: float | None = None
+    task: NDArray[np.int64] | None = None
 
 
 def choose(sampling: Sampling, found: Massed, size: int, rng: np.random.Generator) -> Counts:
@@ -80,13 +83,15 @@ def choose(sampling: Sampling, found: Massed, size: int, rng: np.random.Generato
     if sampling == "shares" and found.edges is not None and found.capacity is not None and found.capacity < size:
         return _repeated(found, found.edges, mass, own, size, found.capacity)
     size = min(size, len(p))
-    first = mass
+    first, task = mass, np.zeros(len(p), np.int64)
     if sampling == "shares" and found.edges is not None and len(own) > size:
-        first = fair_shares(found, found.edges, mass, size)
+        first, task = fair_shares(found, found.edges, mass, size)
     counts = np.zeros(len(p), np.int64)
     # Rounded, so that what differs by the solver's rounding is told apart by mass, and then by distance.
     shares, masses = np.round(first[own] * size, 9), np.round(mass[own] * size, 9)
-    counts[own[top(shares, min(size, len(own)), (-masses, found.distance[own])) > 0]] = 1
+    order = np.lexsort((found.distance[own], -masses, -shares))
+    turns = _turns(shares, task[own], order)
+    counts[own[top(turns, min(size, len(own)), (-shares, -masses, found.distance[own])) > 0]] = 1
     if len(own) < size:  # too few distinct ones: near-duplicates fill up
         rest = np.flatnonzero(counts == 0)
         counts[rest[top(p[rest], size - len(own), (found.distance[rest],)) > 0]] = 1
@@ -95,14 +100,34 @@ def choose(sampling: Sampling, found: Massed, size: int, rng: np.random.Generato
 
 def _repeated(found: Massed, edges: Edges, mass: Array, own: NDArray[np.int64], size: int, capacity: float) -> Counts:
     """Counts where a candidate may count size / capacity times, rounded by largest remainders."""
-    gathered = fair_shares(found, edges, mass, capacity) if len(own) > capacity else mass
+    gathered, task = mass, np.zeros(len(mass), np.int64)
+    if len(own) > capacity:
+        gathered, task = fair_shares(found, edges, mass, capacity)
     expected = np.round(gathered[own] * (size / gathered[own].sum()), 9)
     whole = np.floor(expected).astype(np.int64)
     order = np.lexsort((found.distance[own], -np.round(mass[own] * size, 9), whole - expected))
+    order = order[np.argsort(-_turns(expected - whole, task[own], order)[order], kind="stable")]
     np.add.at(whole, np.resize(order, size - int(whole.sum())), 1)
     counts = np.zeros(len(mass), np.int64)
     counts[own] = whole
     return counts
+
+
+def _turns(shares: Array, task: NDArray[np.int64], order: NDArray[np.int64]) -> Array:
+    """Who comes first so that each task gets the sum of its shares: ones, then remainders, then zeros, [q].
+
+    With a single task this is the order itself.
+
+    Args:
+      shares: [q], of an example.
+      task: [q], whom each serves.
+      order: [q], positions, the best first.
+    """
+    mine = order[np.argsort(task[order], kind="stable")]
+    first = np.searchsorted(task[mine], task[mine])  # where the candidates of the same task begin
+    turns = np.empty(len(shares))
+    turns[mine] = np.bincount(task, weights=shares)[task[mine]] - (np.arange(len(mine)) - first)
+    return np.asarray(np.round(np.clip(turns, 0, 1), 6), dtype=np.float64)
 
 
 def group_mass(found: Massed) -> tuple[Array, NDArray[np.int64]]:
@@ -111,8 +136,8 @@ def group_mass(found: Massed) -> tuple[Array, NDArray[np.int64]]:
     return np.asarray(mass, dtype=np.float64), np.flatnonzero(found.leader == np.arange(len(found.rows)))
 
 
-def fair_shares(found: Massed, edges: Edges, mass: Array, size: float) -> Array:
-    """What each candidate gets when the mass gathers, [q], at most 1 / size.
+def fair_shares(found: Massed, edges: Edges, mass: Array, size: float) -> tuple[Array, NDArray[np.int64]]:
+    """What each candidate gets when the mass gathers, [q], at most 1 / size; and the task that it gets most of it from.
 
     Args:
       mass: [q], of each candidate with its near-duplicates, which count as one.
@@ -124,12 +149,21 @@ def fair_shares(found: Massed, edges: Edges, mass: Array, size: float) -> Array:
     first = np.ones(len(order), bool)
     first[1:] = (target[1:] != target[:-1]) | (leader[1:] != leader[:-1])
     target, leader, distance = target[first], leader[first], distance[first]
+    task = np.zeros(len(target), np.int64) if found.task is None else found.task[target]
+    tasks = int(task.max()) + 1
+    pair, of_pair = np.unique(leader * tasks + task, return_inverse=True)
+    agreed = mass[leader]
+    if np.ptp(task):  # each gathers where its own targets agree: else the heavy ones draw the mass of the others away
+        held = np.add.reduceat(edges.mass[order], np.flatnonzero(first)) / edges.mass.sum()
+        agreed = np.asarray(np.bincount(of_pair, weights=held)[of_pair], dtype=np.float64)
     mean = float(edges.mass @ edges.distance / edges.mass.sum()) or 1.0
-    cost = distance / mean - size * mass[leader]
+    cost = distance / mean - size * agreed
     columns, at = np.unique(leader, return_inverse=True)
     supply = np.where(np.bincount(target, minlength=len(found.mu)) > 0, found.mu, 0.0)
     # The plan itself fits but for what near-duplicates held together: hardly anything stays outside.
     flow = cheapest_flow(target, at, cost, supply, np.full(len(columns), 1 / size), leave=True)
-    gathered = np.zeros(len(found.rows))
+    gathered, served = np.zeros(len(found.rows)), np.zeros(len(found.rows), np.int64)
     gathered[columns] = np.bincount(at, weights=flow, minlength=len(columns))
-    return gathered
+    largest = np.lexsort((-np.bincount(of_pair, weights=flow), pair // tasks))  # of each candidate's tasks, first
+    served[columns] = pair[largest[np.unique(pair[largest] // tasks, return_index=True)[1]]] % tasks
+    return gathered, served

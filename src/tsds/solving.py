@@ -82,6 +82,7 @@ def problem_of(
         copies=found.census.copies,
         targets=wanted.vectors,
         mu=wanted.mu,
+        task=wanted.task,
         metric=settings.metric,
         strength=asked_strength(settings, size, reach),
         bandwidth=bandwidth.value if bandwidth else 0.0,
@@ -175,5 +176,5 @@ def drawn_from(answer: Answer, problem: Problem, settings: Settings, default: Sa
         leader = stand_ins(problem.pool, answer.rows, answer.distance, crowded, problem.bandwidth, problem.metric)
         answer = replace(answer, leader=leader)
     tokens = problem.tokens[answer.rows]
-    drawn = draw(answer, settings.budget, problem.size, tokens, sampling, problem.seed, problem.mu)
+    drawn = draw(answer, settings.budget, problem.size, tokens, sampling, problem.seed, problem.mu, problem.task)
     return answer, drawn

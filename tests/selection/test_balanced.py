@@ -22,6 +22,7 @@ from tsds.methods import Trial
 from tsds.methods.auto import choose_repeats, choose_trial
 from tsds.neighbors import NeighborSearch
 from tsds.records import Pool
+from tsds.report.shift import tasks
 from tsds.selecting import run
 from tsds.settings import Settings
 from tsds.transport.between import transport_cost_between
@@ -198,6 +199,26 @@ def test_shares_serve_a_small_part_of_the_task_too() -> None:
     for method in ("auto", "balanced"):
         rows = tsds.select(pool, targets, size=100, method=method).indices
         assert (rows >= 1500).sum() == pytest.approx(20, abs=2)
+
+
+@pytest.mark.parametrize("apart", [1.0, 0.5])
+def test_every_task_keeps_its_share(apart: float) -> None:
+    """A light task beside a heavy one: alone with its candidates, and where they share most of them."""
+    rng = np.random.default_rng(3)
+    a, b = rng.standard_normal((2, 32)) * apart
+    pool = (np.repeat([a, b], 1000, axis=0) + rng.standard_normal((2000, 32))).astype(np.float32)
+    heavy, light = ((at + rng.standard_normal((40, 32))).astype(np.float32) for at in (a, b))
+    for method in ("auto", "balanced"):
+        found = tsds.select(pool, {"a": heavy, "b": light}, task_weights={"a": 3, "b": 1}, size=120, method=method)
+        assert {trial.sampling for trial in found.answer.trials} <= {"shares"}
+        edges = found.answer.edges
+        assert edges is not None
+        mass = np.bincount(edges.candidate, weights=edges.mass * (edges.target >= 40)) / found.answer.probability
+        assert mass[found.drawn.counts > 0].sum() == pytest.approx(30, abs=3)
+        if apart == 1.0:
+            assert [one["chosen"] for one in tasks(found)] == [pytest.approx(90, abs=1), pytest.approx(30, abs=1)]
+    alone = tsds.select(pool, heavy, size=120)
+    assert {trial.sampling for trial in alone.answer.trials} == {"shares", "top"}
 
 
 def test_a_pool_of_few_distinct_records_gives_the_size_all_the_same() -> None:

@@ -205,6 +205,7 @@ class Bench:
         return replace(
             whole,
             targets=whole.targets[seen],
+            task=whole.task[seen],
             mu=mu / mu.sum() if mu.sum() > 0 else np.full(len(mu), 1 / len(mu)),
             target_tokens=whole.target_tokens[seen],
             strength=asked_strength(settings, self.size),

@@ -30,7 +30,7 @@ from tsds.shares import Edges, Massed, choose
 from tsds.transport.balanced import TooLittleRoom
 from tsds.transport.between import transport_cost_between
 
-#: Strengths tried, times the default one, and samplings (docs/comparison.md).
+#: Strengths tried, times the default one, and samplings, of which `top` keeps no task's share (docs/comparison.md).
 FACTORS = (1.0, 1 / 3, 3.0)
 SAMPLINGS: tuple[Sampling, ...] = ("shares", "top")
 FOLDS = 5
@@ -112,9 +112,9 @@ def try_settings(
     used, mu = wanted[some], masses[some]
     listable = room(problem.size, m)
     problem.search.rough(with_spare(listable))  # once, for all folds and the plan after them
-    search = problem.search.only(used)
+    search, task = problem.search.only(used), problem.task[used]
     fold = _folds(search.targets, rng)
-    samplings = SAMPLINGS if problem.sampling is None else (problem.sampling,)
+    samplings = (problem.sampling,) if problem.sampling else SAMPLINGS if problem.alike else SAMPLINGS[:1]
     default = default_neighbors(problem.size, len(problem.mu))
     listed = search.fetch(listable)[0]
     near = listed[:, : int(2 * default) + 64]
@@ -123,14 +123,14 @@ def try_settings(
 
     def tried() -> dict[str, Any]:
         known = _Known.of(problem, weights)
-        return trial_columns(_tried(problem, known, search, mu, fold, default, samplings, repeating))
+        return trial_columns(_tried(problem, known, search, mu, task, fold, default, samplings, repeating))
 
     return trials_of(problem.stages.kept(f"trials-{problem.size}", len(problem.pool), tried))
 
 
 def _tried(
-    problem: Problem, known: _Known, search: NeighborSearch, mu: Array, fold: NDArray[np.int64], default: float,
-    samplings: tuple[Sampling, ...], repeating: bool,
+    problem: Problem, known: _Known, search: NeighborSearch, mu: Array, task: NDArray[np.int64],
+    fold: NDArray[np.int64], default: float, samplings: tuple[Sampling, ...], repeating: bool,
 ) -> list[Trial]:  # fmt: skip
     """The settings tried, one after the other."""
     settings = [(default * factor, sampling) for factor in FACTORS for sampling in samplings]
@@ -139,7 +139,7 @@ def _tried(
     def one(item: tuple[int, float, int, tuple[Sampling, ...]]) -> list[float]:
         f, s, repeats, drawn = item
         seen, held = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
-        return _fold_costs(problem, known, search, mu, seen, held, s, problem.size / repeats, drawn)
+        return _fold_costs(problem, known, search, mu, task, seen, held, s, problem.size / repeats, drawn)
 
     first = one(asked[0])
     if not np.isfinite(first).any():
@@ -256,16 +256,9 @@ class _Known:
 
 
 def _fold_costs(
-    problem: Problem,
-    known: _Known,
-    every: NeighborSearch,
-    mass_of: Array,
-    seen: Rows,
-    held: Rows,
-    s: float,
-    capacity: float,
-    samplings: tuple[Sampling, ...],
-) -> list[float]:
+    problem: Problem, known: _Known, every: NeighborSearch, mass_of: Array, task: NDArray[np.int64],
+    seen: Rows, held: Rows, s: float, capacity: float, samplings: tuple[Sampling, ...],
+) -> list[float]:  # fmt: skip
     """Costs from the held-out targets to what each sampling chooses for the others."""
     search, mu, size = every.only(seen), mass_of[seen] / mass_of[seen].sum(), problem.size
     try:
@@ -279,7 +272,8 @@ def _fold_costs(
     near = np.full(len(rows), np.inf)
     np.minimum.at(near, at, distance)
     unknown = np.zeros(len(rows), np.int64)  # whom each serves most matters to no sampling but systematic
-    massed = Massed(rows, p / p.sum(), known.leaders(rows), unknown, near, Edges(i, at, mass, distance), mu, capacity)
+    edges, leader = Edges(i, at, mass, distance), known.leaders(rows)
+    massed = Massed(rows, p / p.sum(), leader, unknown, near, edges, mu, capacity, task[seen])
     rng = np.random.default_rng([problem.seed, 3])
     costs = []
     for sampling in samplings:

@@ -39,6 +39,7 @@ class Problem:
       copies: [n], how many records each candidate stands for.
       targets: [m, d].
       mu: [m], the targets' masses, summing to one.
+      task: [m], index of each target's task.
       metric: of the distances.
       strength: of diversity, as asked for.
       bandwidth: h of the density, in the metric's units; 0: only exact copies are duplicates.
@@ -60,6 +61,7 @@ class Problem:
     copies: NDArray[np.int64]
     targets: Array
     mu: Array
+    task: NDArray[np.int64]
     metric: Metric
     strength: Strength
     bandwidth: float
@@ -75,6 +77,12 @@ class Problem:
     group: NDArray[np.int32]
     texts: Texts | None
     shared: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all targets that have mass have the same, and are of one task."""
+        some = self.mu > 0
+        return bool(np.ptp(self.task[some]) == 0 and np.ptp(self.mu[some]) <= 1e-9 * self.mu.max())
 
 
 @dataclass(frozen=True)
