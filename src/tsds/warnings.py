@@ -16,10 +16,15 @@ _FAR = 1.5
 #: ... and a candidate as a hub if it is among the nearest ten of more than this share of the targets.
 _HUB_SHARE, _HUB_LIST, _HUB_LEAST = 0.2, 10, 5
 
+#: A task is short of records below this part of its share, by more than so many.
+_SHORT, _FEW = 0.8, 2
+#: The methods that keep every task's share, when they draw by shares.
+_FAIR = ("auto", "auto-repeats", "balanced")
+
 
 def warnings_of(selection: Selection) -> list[tuple[str, str | None]]:
     """Warnings and remedies, the weightiest first."""
-    of_plan = [*_size(selection), *_strength(selection), *_targets(selection), *_hubs(selection)]
+    of_plan = [*_size(selection), *_tasks(selection), *_strength(selection), *_targets(selection), *_hubs(selection)]
     return [*of_plan, *_records(selection), *selection.inputs.notes]
 
 
@@ -49,6 +54,30 @@ def _size(selection: Selection) -> list[tuple[str, str | None]]:
         elif selection.settings.alpha is not None or selection.settings.neighbors is not None:
             remedy = "leave the strength to auto, which spreads as far as the size needs"
     return [(what, remedy)]
+
+
+def _tasks(selection: Selection) -> list[tuple[str, str | None]]:
+    """Of several tasks the one that is shortest of its share; a record that serves two counts for each in part."""
+    answer, targets, counts = selection.answer, selection.inputs.targets, selection.drawn.counts
+    if len(targets.tasks) < 2:
+        return []
+    if answer.edges is None:
+        held = np.bincount(targets.task[answer.target], weights=counts, minlength=len(targets.tasks))
+    else:
+        edges = answer.edges
+        mass = np.bincount(edges.candidate, weights=edges.mass, minlength=len(counts))
+        part = edges.mass * (counts / mass)[edges.candidate]
+        held = np.bincount(targets.task[edges.target], weights=part, minlength=len(targets.tasks))
+    share = np.bincount(targets.task, weights=targets.mu) * len(selection)
+    short = np.flatnonzero((held < _SHORT * share) & (held < share - _FEW))
+    if not len(short):
+        return []
+    worst = short[np.argmin(held[short] / share[short])]
+    what = f"task {targets.tasks[worst]} gets {held[worst]:.0f} of the {len(selection):,} chosen records, "
+    what += f"by its weight {share[worst]:.0f}" + (f"; {len(short) - 1} more are short too" if len(short) > 1 else "")
+    fair = selection.settings.method in _FAIR and selection.drawn.sampling == "shares"
+    better = "a smaller size, or more such data in the pool" if fair else "--method auto keeps every share"
+    return [(what, better)]
 
 
 def _strength(selection: Selection) -> list[tuple[str, str | None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -215,8 +216,14 @@ def test_every_task_keeps_its_share(apart: float) -> None:
         assert edges is not None
         mass = np.bincount(edges.candidate, weights=edges.mass * (edges.target >= 40)) / found.answer.probability
         assert mass[found.drawn.counts > 0].sum() == pytest.approx(30, abs=3)
+        assert not any("task" in what for what, _ in found.warnings)
         if apart == 1.0:
             assert [one["chosen"] for one in tasks(found)] == [pytest.approx(90, abs=1), pytest.approx(30, abs=1)]
+    for method in ("kde", "topk") if apart == 0.5 else ():  # these know no shares
+        asked = {"a": heavy, "b": light}
+        found = tsds.select(pool, asked, task_weights={"a": 3, "b": 1}, size=120, method=method, sampling="top")
+        assert re.match(r"task b gets \d+ of the 120 chosen records, by its weight 30$", found.warnings[0][0])
+        assert "--method auto" in str(found.warnings[0][1])
     alone = tsds.select(pool, heavy, size=120)
     assert {trial.sampling for trial in alone.answer.trials} == {"shares", "top"}
 
