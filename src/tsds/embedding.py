@@ -15,7 +15,7 @@ from tsds.embeddings.shards import remove_shard
 from tsds.embeddings.store import Store
 from tsds.encoding import Embedder
 from tsds.engines import Engine
-from tsds.errors import RunError
+from tsds.errors import InputError, RunError
 from tsds.index import folder_of_store, leftovers
 from tsds.records import FOUND, Pool, TextSpec
 from tsds.scratch import PREFIX, scratch_in
@@ -50,6 +50,8 @@ def embed(
     """
     stages = Stages(listener, engine)
     tasks = {} if target is None else dict(target) if isinstance(target, Mapping) else {"target": target}
+    if "pool" in tasks:
+        raise InputError("a task can't be called 'pool' here", remedy="give it another name")
     embedder = Embedder(encoder, seed, device, out, precision, None, stages)
     with scratch_in(out.expanduser()) as scratch:
         embedder.scratch = Path(scratch)

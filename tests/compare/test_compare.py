@@ -346,7 +346,7 @@ def test_scores_are_shown_beside_a_run_of_the_same_only(small: tuple[Path, Path]
         assert (out / "report.html").read_bytes() == page and not (out / "compare.json").exists()
     evaluated = {"methods": [], "pool": {"used": 121}, "sizes": {"5": 5, "1%": 1}}
     (tmp_path / "evaluate.json").write_text(json.dumps(evaluated))
-    with pytest.raises(InputError, match="selected: another pool, size 5, 1 instead of 9"):
+    with pytest.raises(InputError, match="selected: another pool \\("):
         renew(mine, tmp_path / "evaluate.json")
 
 

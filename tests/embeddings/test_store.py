@@ -240,6 +240,8 @@ def test_store_verbs(tmp_path: Path) -> None:
     done = command("embed", pool, "--target", pool, "--encoder", "hash:16", "--out", store)
     assert done.returncode == 0 and "30 encoded, 0 were there" in done.stdout, done.stderr
     assert "target: 30 texts x 16 (0 encoded, 30 were there)" in done.stdout
+    done = command("embed", pool, "--target", f"pool={pool}", "--encoder", "hash:16", "--out", store)
+    assert done.returncode == 2 and "a task can't be called 'pool'" in done.stderr
     (row,) = json.loads(command("store", "ls", store, "--json").stdout)["spaces"]
     assert (row["rows"], row["dimensions"], row["precision"]) == (30, 16, "float16")
     assert "hash:16" in command("store", "ls", store).stdout

@@ -23,7 +23,7 @@ from tsds.methods import Trial
 from tsds.methods.auto import choose_repeats, choose_trial
 from tsds.neighbors import NeighborSearch
 from tsds.records import Pool
-from tsds.report.shift import tasks
+from tsds.report.data import facts_of
 from tsds.selecting import run
 from tsds.settings import Settings
 from tsds.transport.between import transport_cost_between
@@ -218,7 +218,8 @@ def test_every_task_keeps_its_share(apart: float) -> None:
         assert mass[found.drawn.counts > 0].sum() == pytest.approx(30, abs=3)
         assert not any("task" in what for what, _ in found.warnings)
         if apart == 1.0:
-            assert [one["chosen"] for one in tasks(found)] == [pytest.approx(90, abs=1), pytest.approx(30, abs=1)]
+            chosen = [one["chosen"] for one in facts_of(found)["tasks"]]
+            assert chosen == [pytest.approx(90, abs=1), pytest.approx(30, abs=1)]
     for method in ("kde", "topk") if apart == 0.5 else ():  # these know no shares
         asked = {"a": heavy, "b": light}
         found = tsds.select(pool, asked, task_weights={"a": 3, "b": 1}, size=120, method=method, sampling="top")

@@ -52,13 +52,10 @@ def check_same(run: Mapping[str, Any], scores: Mapping[str, Any], path: Path, re
     """
     differs = [what for name, what in _ROLES.items() if not _same(run, scores, name)]
     size = run.get("size", {})
-    if "sizes" in scores:  # an evaluation has several
-        sizes = list(scores["sizes"].values())
-    else:
-        asked = scores.get("size_asked") == size.get("asked")  # in tokens the numbers are not those planned
-        sizes = [scores["size"]] if "size" in scores and not asked else []
-    if sizes and "wanted" in size and size["wanted"] not in sizes:
-        differs.append(f"size {', '.join(f'{one:,}' for one in sizes)} instead of {size['wanted']:,}")
+    asked = scores.get("size_asked") == size.get("asked")  # in tokens the numbers are not those planned
+    # An evaluation is of several sizes, and its rows say of which.
+    if "size" in scores and "wanted" in size and not asked and scores["size"] != size["wanted"]:
+        differs.append(f"size {scores['size']:,} instead of {size['wanted']:,}")
     if differs:
         raise InputError(f"is not of what the run selected: {', '.join(differs)}", path=path, remedy=remedy)
 

@@ -61,6 +61,8 @@ test("the options for a strength keep the method: auto with a strength alone wou
   assert.equal(flags({ method: "auto", sampling: "shares" }, 1500), "--method balanced --neighbors 1500");
   assert.equal(flags({ method: "balanced", sampling: "top" }, 15), "--method balanced --neighbors 15 --sampling top");
   assert.equal(flags({ method: "kde", sampling: "systematic" }, 2.5), "--method kde --neighbors 2.5");
+  const published = { method: "kde-published", sampling: "multinomial", bandwidth: 0.1 };
+  assert.equal(flags(published, 9), "--method kde --neighbors 9 --bandwidth 0.1 --sampling multinomial");
 });
 
 test("the typical distance is the median, as far as a histogram tells", () => {

@@ -9,10 +9,13 @@ const MARGIN = { left: 58, right: 14, top: 14, bottom: 42 };
 const SOURCES = 8;
 // Methods whose plan is not a point of the path.
 const CAPPED = new Set(["auto", "auto-repeats", "balanced"]);
+// It has one strength; with another, and its other settings, it is kde.
+const PUBLISHED = "kde-published";
 
 // What to type for a selection of the page's kind at this strength: given one, auto alone would be kde.
 export function flags(facts, s) {
   const capped = CAPPED.has(facts.method), strength = `--neighbors ${num(s).replace(/,/g, "")}`;
+  if (facts.method === PUBLISHED) return `--method kde ${strength} --bandwidth ${facts.bandwidth} --sampling ${facts.sampling}`;
   const sampling = capped && facts.sampling !== "shares" ? ` --sampling ${facts.sampling}` : "";
   return `--method ${capped ? "balanced" : facts.method} ${strength}${sampling}`;
 }
