@@ -13,6 +13,7 @@ from tests.command.run import texts, write_jsonl
 from tsds import cli
 from tsds.begun import begun_with
 from tsds.forecast import forecast
+from tsds.report.data import facts_of
 from tsds.report.explorer import explorer
 from tsds.settings import Settings
 
@@ -80,6 +81,8 @@ def test_the_page_shows_a_found_chat_by_its_messages() -> None:
     chosen = tsds.select(POOL, [{"messages": chat} for chat in chats], size=5, text_field="body")
     shown = [text for text in explorer(chosen)["texts"] if isinstance(text, list)]
     assert [turn[0] for turn in shown[0]] == ["user", "assistant"] and len(shown) == len(TEXTS)
+    counted = facts_of(chosen)
+    assert (counted["pool"]["text_fields"], counted["target"]["text_fields"]) == (["body"], ["messages"])
 
 
 def test_the_verbs_have_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

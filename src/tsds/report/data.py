@@ -51,7 +51,7 @@ def facts_of(selection: Selection, command: str | None = None) -> Facts:
             excluded=0,
             copies=0,
             shards=inputs.targets.names,
-            text_fields=_text_fields(inputs.targets.sources, settings.text),
+            text_fields=_text_fields(inputs.targets.sources, settings.target_text),
         ),
         strength=_strength(selection),
         bandwidth=selection.bandwidth.value if selection.bandwidth else None,
