@@ -16,6 +16,7 @@ from tsds.selection import Selection
 from tsds.settings import Settings
 from tsds.solving import choose_bandwidth, drawn_from, examples_wanted, problem_of, solved
 from tsds.stages import Listener, Stages
+from tsds.surroundings import random_distance
 from tsds.target_weights import shared_by_density
 
 
@@ -68,6 +69,9 @@ def _run(pool: Any, target: Any, settings: Settings, method: Method, stages: Sta
         with stages.stage("draw"):
             answer, drawn = drawn_from(answer, problem, settings, method.sampling)
         selection = Selection(settings, inputs, answer, drawn, size, bandwidth, search.line, search.recall)
+        if inputs.encoder.startswith("hash-"):  # the only one for which the warning that needs it was measured
+            found, wanted = inputs.candidates.vectors, inputs.targets
+            selection.at_random = random_distance(found, wanted.vectors[wanted.mu > 0], settings.metric, settings.seed)
         if inputs.scratch is not None:  # these vectors are about to go, and the page has a picture of them
             with stages.stage("look around"):
                 selection.picture = selection.surroundings

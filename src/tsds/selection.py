@@ -102,6 +102,7 @@ class Selection:
       recall: share of them that was found, on a sample; 1 if exact.
       stages: seconds and memory.
       seconds: of the whole run.
+      at_random: how far a random candidate is from a typical target; NaN if not measured.
       picture: the surroundings, where the vectors they are seen in are gone.
     """
 
@@ -115,6 +116,7 @@ class Selection:
     recall: float = 1.0
     stages: list[Stage] = field(default_factory=list, repr=False)
     seconds: float = 0.0
+    at_random: float = float("nan")
     picture: Surroundings | None = field(default=None, repr=False)
 
     @cached_property

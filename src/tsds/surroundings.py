@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from tsds.arrays import Array, Block, Rows
 from tsds.density import euclidean_bandwidth
-from tsds.distances import from_squares, norm_bound, pair_squares, rounding_bound, unit_rows
+from tsds.distances import from_squares, norm_bound, pair_squares, product_squares, rounding_bound, unit_rows
 from tsds.embeddings.scan import Metric
 from tsds.embeddings.vectors import Vectors
 from tsds.parallel import map_ordered
@@ -23,6 +23,8 @@ from tsds.parallel import map_ordered
 POOL, CANDIDATES, TARGETS = 4000, 20_000, 2000
 #: Candidates whose near-duplicates are looked for: at most so many, and so many multiplications with the pool.
 SEEDS, PRODUCTS = 400, 1e10
+#: Candidates, and targets at most, whose distances are typical of unrelated ones.
+UNRELATED, ASKED = 512, 300
 _SLICE = 8192
 Places = NDArray[np.float32]
 
@@ -104,6 +106,15 @@ def survey(
         some, pool_at, placed, candidates_at, wanted, targets_at, spread,
         seeds, members, of_seed, distance, bandwidth, complete,
     )  # fmt: skip
+
+
+def random_distance(pool: Vectors, targets: Array, metric: Metric, seed: int) -> float:
+    """How far candidates are that have nothing to do with a target: the median over some of both, drawn at random."""
+    rng = np.random.default_rng([seed, 8])
+    some = np.sort(rng.choice(len(pool), min(len(pool), UNRELATED), replace=False))
+    asked = np.sort(rng.choice(len(targets), min(len(targets), ASKED), replace=False))
+    x, y = (unit_rows(rows, metric, exact=True).astype(np.float64) for rows in (targets[asked], pool.take(some)))
+    return float(np.median(np.median(from_squares(product_squares(x, y), metric), axis=1)))
 
 
 def _axes(pool: Places, candidates: Places) -> tuple[Places, Places, tuple[float, float]]:

@@ -16,8 +16,10 @@ import tsds
 from tests.command.run import texts, write_jsonl
 from tests.embeddings import slow
 from tests.search.data import clustered
+from tsds.demo import pool_path, target_path
 from tsds.errors import InputError, RunError
 from tsds.memory import block_bytes
+from tsds.records import Pool
 
 POOL = texts(300)
 TARGET = texts(20, seed=1)[::4]
@@ -289,6 +291,28 @@ def test_fewer_than_asked_says_what_would_reach_it() -> None:
     assert f"{len(chosen)} were chosen of 150" in warning[0]
     assert warning[1] is not None and "auto" in warning[1]
     assert len(tsds.select(POOL, TARGET, size=75)) == 75  # auto does reach it
+
+
+def test_a_pool_with_nothing_like_the_target_is_told() -> None:
+    """By words that the pool has none of; not by its own task, nor where vectors are given."""
+    russian = [
+        "Кошка спит на тёплой печи, пока идёт снег.",
+        "Маленький мальчик потерял вчера синюю шапку.",
+        "Поезд из Москвы опоздал на двадцать минут.",
+        "Завтра бабушка испечёт пирог из яблок.",
+        "Весной река выходит из берегов и заливает луга.",
+    ]
+    pool, own = (next(iter(Pool.open(path).batches())).texts[:200] for path in (pool_path(), target_path()))
+    asked: list[tuple[Any, Any, Any, int]] = [
+        (pool, russian, "l2", 1),
+        (pool, russian, "cosine", 1),
+        (pool, own, "l2", 0),
+    ]
+    asked.append((np.eye(200, dtype=np.float32), np.eye(3, 200, dtype=np.float32) + 1, "l2", 0))
+    for some, target, metric, said in asked:
+        found = tsds.select(some, target, size=5, method="nearest", metric=metric)
+        lines = [remedy for what, remedy in found.warnings if "hardly anything like the target: the nearest" in what]
+        assert len(lines) == said and all("--encoder sentence:" in str(remedy) for remedy in lines)
 
 
 def test_odd_pools() -> None:
