@@ -225,7 +225,12 @@ def test_every_task_keeps_its_share(apart: float) -> None:
         found = tsds.select(pool, asked, task_weights={"a": 3, "b": 1}, size=120, method=method, sampling="top")
         assert re.match(r"task b gets \d+ of the 120 chosen records, by its weight 30$", found.warnings[0][0])
         assert "--method auto" in str(found.warnings[0][1])
+    for count, said in ((1, "1 target is too few"), (3, "3 targets are too few")):
+        few = tsds.select(pool, heavy[:count], size=20)
+        assert said in few.answer.why and "at its defaults" in facts_of(few)["method_line"]
     alone = tsds.select(pool, heavy, size=120)
+    line = facts_of(alone)["method_line"]
+    assert "held-out targets best" in line and f"(sampling {alone.drawn.sampling})" in line
     assert {trial.sampling for trial in alone.answer.trials} == {"shares", "top"}
 
 

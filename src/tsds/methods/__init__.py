@@ -52,6 +52,14 @@ class Method:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     strong: bool = False
 
+    def line_of(self, answer: Answer, sampling: Sampling) -> str:
+        """What it did, in one line: a method that tries settings may have had too few targets for it."""
+        if not self.tried:
+            return self.line
+        if not answer.trials:
+            return f"balanced at its defaults, as no targets were held out to choose others (sampling {sampling})"
+        return f"{self.line} (sampling {sampling})"
+
     def settings_of(self, asked: Settings) -> Settings:
         """These settings with those that are part of the method.
 
@@ -71,7 +79,7 @@ class Method:
 
 METHODS: dict[str, Method] = {
     "auto": Method(
-        "balanced, with the strength and the sampling that serve held-out targets best",
+        "balanced, with the settings that serve held-out targets best",
         auto.select,
         True,
         "shares",

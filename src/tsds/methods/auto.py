@@ -69,7 +69,8 @@ def _select(problem: Problem, *, repeating: bool) -> Answer:
     s, sampling, capacity = default_neighbors(problem.size, len(problem.mu)), None, None
     trials: list[Trial] = []
     distinct = _distinct(problem)
-    why = f"a twentieth of the size: {len(distinct[0])} targets are too few to hold some out"
+    few = "1 target is" if len(distinct[0]) == 1 else f"{len(distinct[0])} targets are"
+    why = f"a twentieth of the size: {few} too few to hold some out"
     if len(distinct[0]) >= LEAST_TARGETS:
         with problem.stages.stage("try settings on held-out targets", len(problem.pool)):
             trials = try_settings(problem, distinct, weights, repeating)
