@@ -11,8 +11,7 @@ from tsds.distances import from_squares, pair_squares, unit_rows
 from tsds.embeddings.vectors import Vectors
 from tsds.errors import InputError
 from tsds.given import as_given
-from tsds.inputs import guard_of_excluded
-from tsds.leakage import digests
+from tsds.leakage import digests, guard_of_excluded
 from tsds.records import Pool
 from tsds.report.plain import plain
 from tsds.report.shown import Shown

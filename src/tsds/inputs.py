@@ -22,7 +22,7 @@ from tsds.embeddings.vectors import Vectors
 from tsds.encoding import encode_records
 from tsds.errors import InputError
 from tsds.given import as_given, check_no_texts, given_name, names_of, pool_vectors, target_vectors, transformed
-from tsds.leakage import Guard
+from tsds.leakage import Guard, guard_of_excluded
 from tsds.memory import check_room
 from tsds.neighbors import check_widths
 from tsds.records import Pool, Texts, is_vectors, not_here
@@ -31,9 +31,6 @@ from tsds.scratch import scratch_in
 from tsds.settings import Settings
 from tsds.stages import Stages
 from tsds.targets import Targets, targets_of, task_sources, weights_given
-
-#: Words of a turn from which on --exclude drops chats that have it too: "Go on, please" is in many.
-_LEAST_WORDS = 5
 
 
 @dataclass(frozen=True)
@@ -262,13 +259,6 @@ def opened(source: Any, role: str, settings: Settings, *, tuned: bool = True, id
         on_error=settings.on_error,
         role=role,
     )
-
-
-def guard_of_excluded(settings: Settings) -> tuple[Guard, Pool]:
-    """What knows the texts of --exclude again, and their records, which may have the pool's fields, or their own."""
-    text = replace(settings.text, or_found=True)
-    unseen = Pool.open(settings.exclude, text=text, ids="unread", on_error=settings.on_error, role="exclude")
-    return Guard((batch.texts for batch in unseen.batches()), overlapping=True, least=_LEAST_WORDS), unseen
 
 
 def _plain_lines(pools: list[Pool]) -> list[tuple[str, str | None]]:

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsds.embeddings.encoders.ngrams import MAX_CHARACTERS, all_words, blocks, mix, words
+from tsds.records import Pool
 from tsds.records.dialogue import turns_of
+from tsds.settings import Settings
 
 RUN = 13
 _BASE = np.uint64(0x9E3779B97F4A7C15)
+#: Words of a turn from which on --exclude drops chats that have it too: "Go on, please" is in many.
+_LEAST_WORDS = 5
 
 
 def digests(texts: Iterable[str]) -> NDArray[np.uint64]:
@@ -101,6 +106,13 @@ class Guard:
                 row, value, _ = runs(turns)
                 hit[at[row[_among(self._turns, value)]]] = True
         return hit
+
+
+def guard_of_excluded(settings: Settings) -> tuple[Guard, Pool]:
+    """What knows the texts of --exclude again, and their records, which may have the pool's fields, or their own."""
+    text = replace(settings.text, or_found=True)
+    unseen = Pool.open(settings.exclude, text=text, ids="unread", on_error=settings.on_error, role="exclude")
+    return Guard((batch.texts for batch in unseen.batches()), overlapping=True, least=_LEAST_WORDS), unseen
 
 
 def _asked(texts: Sequence[str], room: float = np.inf) -> tuple[NDArray[np.int64], list[str]]:
