@@ -74,10 +74,26 @@ def draw(
         worth = (
             np.lexsort((answer.distance, -np.round(p * size, 9))) if answer.turn is None else np.argsort(answer.turn)
         )
+        if answer.turn is None and np.ptp(task):
+            worth = _by_turns(worth, counts, task[answer.target])
         counts = within_tokens(counts, worth, tokens, int(budget.amount))
         every = int((tokens * np.maximum(counts, 1)).sum())  # if those that were left out came in as well
         return Drawn(counts, np.full(len(p), np.nan), every < budget.amount, sampling)
     return Drawn(counts, pi, bool(counts.sum() < size), sampling)
+
+
+def _by_turns(worth: NDArray[np.int64], counts: Counts, task: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The order of worth with tasks taking turns by how many of each were drawn: a cut takes as much of every task.
+
+    Args:
+      worth: [q], positions, the best first.
+      counts: [q], as drawn.
+      task: [q], whom each serves.
+    """
+    own = worth[np.lexsort((counts[worth] == 0, task[worth]))]  # of each task the drawn first, each part by worth
+    first = np.searchsorted(task[own], task[own])
+    drawn = np.maximum(np.bincount(task, weights=counts > 0)[task[own]], 1)
+    return own[np.argsort((np.arange(len(own)) - first + 0.5) / drawn, kind="stable")]
 
 
 def check_holds_one(budget: Size, tokens: NDArray[np.int64], which: str = "") -> None:

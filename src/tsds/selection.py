@@ -116,7 +116,7 @@ class Selection:
     recall: float = 1.0
     stages: list[Stage] = field(default_factory=list, repr=False)
     seconds: float = 0.0
-    at_random: float = float("nan")
+    at_random: float = field(default=float("nan"), repr=False)
     picture: Surroundings | None = field(default=None, repr=False)
 
     @cached_property

@@ -234,6 +234,15 @@ def test_every_task_keeps_its_share(apart: float) -> None:
     assert {trial.sampling for trial in alone.answer.trials} == {"shares", "top"}
 
 
+def test_a_cut_to_tokens_takes_as_much_of_every_task() -> None:
+    """Most records are short, so that more examples are drawn than the tokens hold."""
+    pool = [*texts(400, topics=2), *(f"other {i}" for i in range(800))]
+    known = texts(40, seed=1, topics=2)
+    found = tsds.select(pool, {"a": known[::2], "b": known[1::2]}, task_weights={"a": 3, "b": 1}, size="700-tokens")
+    heavy, light = (one["chosen"] for one in tasks(found))
+    assert len(found) < found.size and light / (heavy + light) == pytest.approx(0.25, abs=0.05)
+
+
 def test_a_pool_of_few_distinct_records_gives_the_size_all_the_same() -> None:
     """Near-duplicates fill up what distinct candidates can't, and it is said."""
     rng = np.random.default_rng(0)
