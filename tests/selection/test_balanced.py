@@ -239,7 +239,7 @@ def test_a_cut_to_tokens_takes_as_much_of_every_task() -> None:
     pool = [*texts(400, topics=2), *(f"other {i}" for i in range(800))]
     known = texts(40, seed=1, topics=2)
     found = tsds.select(pool, {"a": known[::2], "b": known[1::2]}, task_weights={"a": 3, "b": 1}, size="700-tokens")
-    heavy, light = (one["chosen"] for one in tasks(found))
+    heavy, light = (one["chosen"] for one in facts_of(found)["tasks"])
     assert len(found) < found.size and light / (heavy + light) == pytest.approx(0.25, abs=0.05)
 
 
