@@ -88,7 +88,9 @@ def test_draws_are_the_same_for_all_methods_and_differ_by_seed() -> None:
 def test_conditions_change_what_is_selected(tmp_path: Path) -> None:
     given: dict[str, Any] = {"methods": ("in-domain", "round-robin"), "seeds": 1, "epochs": 1.0,
              "conditions": ("plain", "skewed", "near-duplicates:5%x20"), "targets": ("near", "far")}  # fmt: skip
-    found = small.pretrained(tmp_path, "out", **given)
+    plans: list[dict[str, Any]] = []
+    found = small.pretrained(tmp_path, "out", told=plans.append, **given)
+    assert plans[0]["notes"] == ["skewed draws are of near with far's, of far with near's"]
     assert [table.condition for table in found.tables[:3]] == ["plain", "skewed", "near-duplicates:5%x20"]
     out = tmp_path / "out" / "selections" / "near"
     taken = {path.parts[-5]: json.loads(path.read_text()) for path in out.rglob("round-robin/0.json")}

@@ -174,8 +174,11 @@ class Evaluation:
         }
 
     def _notes(self) -> list[str]:
-        """What the numbers will not tell: seeds whose examples are much the same."""
+        """What the numbers will not tell: whose examples a skewed draw has, and seeds that have much the same."""
         notes = []
+        if any(condition.kind == "skewed" for condition in self._conditions.values()):
+            mixed = (f"of {name} with {self.data.beside(name).name}'s" for name in self.data.targets)
+            notes.append(f"skewed draws are {', '.join(mixed)}")
         for target in self.data.targets.values() if self.grid.seeds > 1 else ():
             there = len(read(target.examples, target.name))
             if 2 * self.grid.examples > there:
