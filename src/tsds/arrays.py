@@ -59,6 +59,19 @@ def runs(ordered: NDArray[np.int64]) -> Iterator[tuple[int, slice]]:
         yield int(ordered[start]), slice(start, stop)
 
 
+def places_within(group: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The place of each among those of its group, from 0, as they come in this order: [n].
+
+    Args:
+      group: [n].
+      order: [n], a permutation.
+    """
+    mine = order[np.argsort(group[order], kind="stable")]
+    places = np.empty(len(order), np.int64)
+    places[mine] = np.arange(len(mine)) - np.searchsorted(group[mine], group[mine])
+    return places
+
+
 def equals(rows: Block) -> NDArray[np.int64]:
     """The group of equal rows that each is in, numbered in the order in which they come, [n]."""
     groups: dict[bytes, int] = {}

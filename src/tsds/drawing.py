@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.arrays import Array
+from tsds.arrays import Array, places_within
 from tsds.budget import Size
 from tsds.errors import BudgetError
 from tsds.methods import Answer
@@ -90,10 +90,9 @@ def _by_turns(worth: NDArray[np.int64], counts: Counts, task: NDArray[np.int64])
       counts: [q], as drawn.
       task: [q], whom each serves.
     """
-    own = worth[np.lexsort((counts[worth] == 0, task[worth]))]  # of each task the drawn first, each part by worth
-    first = np.searchsorted(task[own], task[own])
-    drawn = np.maximum(np.bincount(task, weights=counts > 0)[task[own]], 1)
-    return own[np.argsort((np.arange(len(own)) - first + 0.5) / drawn, kind="stable")]
+    drawn_first = worth[np.argsort(counts[worth] == 0, kind="stable")]
+    drawn = np.maximum(np.bincount(task, weights=counts > 0)[task], 1)
+    return np.lexsort((task, (places_within(task, drawn_first) + 0.5) / drawn))
 
 
 def check_holds_one(budget: Size, tokens: NDArray[np.int64], which: str = "") -> None:

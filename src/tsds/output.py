@@ -19,7 +19,7 @@ from tsds.engines import Engine
 from tsds.errors import InputError
 from tsds.inputs import opened
 from tsds.places import PAGE, RUN, TABLE
-from tsds.records import atomic_file, checksum_of, file_facts, glimpse, not_here, repeatable, writable
+from tsds.records import Pool, atomic_file, checksum_of, file_facts, glimpse, not_here, repeatable, writable
 from tsds.report.data import facts_of
 from tsds.report.explorer import explorer
 from tsds.report.facts import Facts
@@ -100,11 +100,6 @@ def write_table(selection: Selection, path: Path) -> None:
 
     answer, inputs, found = selection.answer, selection.inputs, selection.inputs.candidates
     census = found.census
-    ids: list[str | int] = selection.rows.tolist()
-    if found.records is not None:
-        # As they are read: a list of the candidates would hold the texts of all.
-        each = (c.id for some in found.records.candidates(selection.rows) for c in some)
-        ids = [row if one is None else one for row, one in zip(ids, each, strict=True)]
     targets = inputs.targets
     served, at = np.unique(answer.target, return_inverse=True)
     named = pa.array(targets.tasks, pa.string()).dictionary_encode() if any(targets.tasks) else None
@@ -112,7 +107,7 @@ def write_table(selection: Selection, path: Path) -> None:
     table = pa.table(
         {
             "row": selection.rows,
-            "id": _ids(ids),
+            "id": _ids(_ids_at(found.records, selection.rows)),
             "shard": pa.array(shards, pa.string()),
             "probability": answer.probability,
             "count": selection.drawn.counts,
@@ -140,15 +135,17 @@ def _ids(ids: list[str | int]) -> Any:
 
 def _target_ids(targets: Targets, which: Rows) -> list[str | int]:
     """The ids of these targets, ascending; its position in its task's records where one has none."""
-    ids: list[str | int] = []
-    for task, (records, rows) in enumerate(targets.sources):
-        own = which[targets.task[which] == task] - int(np.searchsorted(targets.task, task))
-        places = rows[own].tolist()
-        if records is not None:
-            each = (one.id for some in records.candidates(rows[own]) for one in some)
-            places = [place if one is None else one for place, one in zip(places, each, strict=True)]
-        ids += places
-    return ids
+    return [one for _, records, rows in targets.by_task(which) for one in _ids_at(records, rows)]
+
+
+def _ids_at(records: Pool | None, rows: Rows) -> list[str | int]:
+    """The ids of the records at these positions, ascending; the position where there is none."""
+    ids: list[str | int] = rows.tolist()
+    if records is None:
+        return ids
+    # As they are read: a list of the candidates would hold the texts of all.
+    each = (one.id for some in records.candidates(rows) for one in some)
+    return [row if one is None else one for row, one in zip(ids, each, strict=True)]
 
 
 def run_json(selection: Selection, facts: Facts, chosen: Path) -> dict[str, Any]:

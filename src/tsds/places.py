@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -76,6 +77,21 @@ def check_vacant(place: Path | str, *, overwrite: bool, inputs: Iterable[str] = 
 
 def _names(folder: Path) -> set[str]:
     return {name for name in (*FILES, _MOVING) if os.path.lexists(folder / name)}
+
+
+def run_in(folder: Path) -> dict[str, Any]:
+    """What run.json of this folder, where it is there, holds.
+
+    Raises:
+      InputError: if it is of no run.
+    """
+    try:
+        run = orjson.loads((folder / RUN).read_bytes())
+    except orjson.JSONDecodeError:
+        run = None
+    if not isinstance(run, dict):
+        raise InputError("is not of a run", path=folder / RUN, remedy="run the selection again")
+    return run
 
 
 def _reader(folder: Path) -> Callable[[str], bytes]:

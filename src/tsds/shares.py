@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds.arrays import Array, Rows
+from tsds.arrays import Array, Rows, places_within
 from tsds.sampling import Counts, Sampling, inclusion_probabilities, multinomial, systematic, top
 from tsds.transport.network import cheapest_flow
 
@@ -123,10 +123,7 @@ def _turns(shares: Array, task: NDArray[np.int64], order: NDArray[np.int64]) -> 
       task: [q], whom each serves.
       order: [q], positions, the best first.
     """
-    mine = order[np.argsort(task[order], kind="stable")]
-    first = np.searchsorted(task[mine], task[mine])  # where the candidates of the same task begin
-    turns = np.empty(len(shares))
-    turns[mine] = np.bincount(task, weights=shares)[task[mine]] - (np.arange(len(mine)) - first)
+    turns = np.bincount(task, weights=shares)[task] - places_within(task, order)
     return np.asarray(np.round(np.clip(turns, 0, 1), 6), dtype=np.float64)
 
 

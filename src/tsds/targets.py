@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,20 @@ class Targets:
     census: dict[str, int]
     names: list[str]
     tokens: NDArray[np.int64]
+
+    def by_task(self, which: Rows) -> Iterator[tuple[Rows, Pool | None, Rows]]:
+        """Where targets are, for each task that has any of them.
+
+        Args:
+          which: [k], positions among all targets.
+
+        Yields:
+          Positions in `which`, the task's records (None for an array), and the positions in those.
+        """
+        for task, (records, rows) in enumerate(self.sources):
+            at = np.flatnonzero(self.task[which] == task)
+            if len(at):
+                yield at, records, rows[which[at] - int(np.searchsorted(self.task, task))]
 
 
 def task_sources(target: Any, settings: Settings) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tsds.census import SOURCES
+from tsds.methods import METHODS
 
 if TYPE_CHECKING:
     from tsds.selection import Selection
@@ -21,8 +22,6 @@ _HUB_SHARE, _HUB_LIST, _HUB_LEAST = 0.2, 10, 5
 _UNLIKE, _LEAST, _WIDEST = 0.85, 100, 768
 #: A task is short of records below this part of its share, by more than so many.
 _SHORT, _FEW = 0.8, 2
-#: The methods that keep every task's share, when they draw by shares.
-_FAIR = ("auto", "auto-repeats", "balanced")
 
 
 def warnings_of(selection: Selection) -> list[tuple[str, str | None]]:
@@ -85,7 +84,7 @@ def _tasks(selection: Selection) -> list[tuple[str, str | None]]:
     worst = short[np.argmin(held[short] / share[short])]
     what = f"task {targets.tasks[worst]} gets {held[worst]:.0f} of the {len(selection):,} chosen records, "
     what += f"by its weight {share[worst]:.0f}" + (f"; {len(short) - 1} more are short too" if len(short) > 1 else "")
-    fair = selection.settings.method in _FAIR and selection.drawn.sampling == "shares"
+    fair = METHODS[selection.settings.method].sampling == selection.drawn.sampling == "shares"  # keeps every share
     better = "a smaller size, or more such data in the pool" if fair else "--method auto keeps every share"
     return [(what, better)]
 

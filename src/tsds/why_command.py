@@ -33,19 +33,19 @@ def why_saved(folder: Path, names: Sequence[str]) -> list[Why]:
     Raises:
       InputError: if the folder holds no run, or the pool has no such record.
     """
-    import orjson
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from tsds.places import PAGE, RUN, TABLE
+    from tsds.places import PAGE, RUN, TABLE, run_in
     from tsds.report.saved import page_of
 
     for name in (RUN, TABLE):
         if not (folder / name).is_file():
             raise InputError("holds no run", path=folder, remedy="name the folder that --out named")
+    run = run_in(folder)
     try:
-        run, table = orjson.loads((folder / RUN).read_bytes()), pq.read_table(folder / TABLE)
-    except (orjson.JSONDecodeError, pa.ArrowInvalid) as error:
+        table = pq.read_table(folder / TABLE)
+    except pa.ArrowInvalid as error:
         raise InputError(f"can't be read: {error}", path=folder, remedy="run the selection again") from None
     page: Any = page_of(folder)[1] if (folder / PAGE).is_file() else None
     return [_of(table, run, page, name, folder) for name in names]

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from tsds.begun import input_checksums
 from tsds.errors import InputError
 from tsds.inputs import Inputs
@@ -23,21 +21,6 @@ def described(inputs: Inputs, settings: Settings, size: int) -> dict[str, Any]:
         "target": {"used": inputs.targets.census["used"]},
         "inputs": input_checksums(inputs),
     }
-
-
-def run_in(path: Path) -> dict[str, Any]:
-    """What a run.json holds.
-
-    Raises:
-      InputError: if it is none.
-    """
-    try:
-        run = orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError:
-        run = None
-    if not isinstance(run, dict):
-        raise InputError("is not of a run", path=path, remedy="run the selection again")
-    return run
 
 
 def check_same(run: Mapping[str, Any], scores: Mapping[str, Any], path: Path, remedy: str) -> None:

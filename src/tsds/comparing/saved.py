@@ -16,10 +16,10 @@ import tsds
 from tsds.begun import begun_with
 from tsds.comparing.cells import Cell
 from tsds.comparing.comparison import Comparison, compare
-from tsds.comparing.same import check_same, run_in
+from tsds.comparing.same import check_same
 from tsds.encoding import marks_of
 from tsds.errors import InputError
-from tsds.places import RUN
+from tsds.places import RUN, run_in
 from tsds.records import atomic_file, is_vectors, repeatable
 from tsds.settings import Settings
 from tsds.stages import Listener
@@ -53,7 +53,7 @@ def compare_to(
     """
     if (folder / RESULT).exists() and not overwrite:
         raise InputError("holds a comparison already", path=folder, remedy="choose another --out, or --overwrite")
-    run = run_in(folder / RUN) if (folder / RUN).is_file() else {}  # its page would show the comparison
+    run = run_in(folder) if (folder / RUN).is_file() else {}  # its page would show the comparison
     begun = begun_with(pool, target, settings)
     if settings.embeddings is None and not is_vectors(pool):
         begun["encoder"] = marks_of(settings)

@@ -246,21 +246,14 @@ def _path(selection: Selection) -> list[PathRow]:
 
 def _target_row(selection: Selection, i: int) -> int:
     """The position of a target in its task's records."""
-    targets = selection.inputs.targets
-    task = int(targets.task[i])
-    first = int(np.searchsorted(targets.task, task))
-    return int(targets.sources[task][1][i - first])
+    ((_, _, rows),) = selection.inputs.targets.by_task(np.array([i]))
+    return int(rows[0])
 
 
 def _target_texts(selection: Selection, which: NDArray[np.int64]) -> tuple[list[str], list[str | int]]:
-    targets = selection.inputs.targets
     texts, ids = [""] * len(which), [0] * len(which)  # type: tuple[list[str], list[str | int]]
-    for task, (records, rows) in enumerate(targets.sources):
-        at = np.flatnonzero(targets.task[which] == task)
-        if not len(at):
-            continue
-        wanted = rows[which[at] - int(np.searchsorted(targets.task, task))]
-        some, names = _read(records, wanted)
+    for at, records, rows in selection.inputs.targets.by_task(which):
+        some, names = _read(records, rows)
         for place, text, name in zip(at, some, names, strict=True):
             texts[place], ids[place] = text, name
     return texts, ids

@@ -10,10 +10,8 @@ import numpy as np
 
 from tsds.arrays import Array, Rows
 from tsds.errors import InputError
+from tsds.methods import method_named
 from tsds.selection import Selection
-
-#: Methods that choose a balanced plan: they have no path but kde's, on the lists that they have searched.
-_BALANCED = ("auto", "auto-repeats")
 
 
 def path_note(method: str) -> str | None:
@@ -24,7 +22,7 @@ def path_note(method: str) -> str | None:
     """
     if method == "balanced":
         raise InputError("method balanced has no closed path", remedy="--method kde has one")
-    if method not in _BALANCED:
+    if not method_named(method).tried:  # those that try settings choose a balanced plan
         return None
     return f"method {method} has no path of its own: this is kde's, as far as {method} searched (--method kde goes on)"
 

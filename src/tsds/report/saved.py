@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import orjson
 
-from tsds.comparing.same import check_same, run_in
+from tsds.comparing.same import check_same
 from tsds.errors import InputError
-from tsds.places import PAGE, RUN
+from tsds.places import PAGE, RUN, run_in
 from tsds.report.facts import Facts
 from tsds.report.page import write_page
 from tsds.report.page_facts import ComparedFact, Explorer
@@ -52,7 +52,7 @@ def renew(folder: Path, compared: Path | None = None) -> Facts:
     facts, explorer = page_of(folder)
     path = compared or folder / COMPARISON
     if compared is not None or path.is_file():
-        explorer["comparison"] = comparison_in(path, run_in(folder / RUN))
+        explorer["comparison"] = comparison_in(path, run_in(folder))
     write_page(facts, explorer, folder / PAGE)
     return facts
 

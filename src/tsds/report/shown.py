@@ -60,9 +60,7 @@ class Shown:
         targets, spec = selection.inputs.targets, selection.settings.target_text
         texts: list[Text] = [""] * len(self.targets)
         self.target_rows = np.zeros(len(self.targets), np.int64)
-        for task, (records, rows) in enumerate(targets.sources):
-            places = np.flatnonzero(targets.task[self.targets] == task)
-            own = rows[self.targets[places] - int(np.searchsorted(targets.task, task))]
+        for places, records, own in targets.by_task(self.targets):
             self.target_rows[places] = own
             for place, row, (record, found) in zip(places.tolist(), own.tolist(), _read(records, own), strict=True):
                 parts = None if records is None else parts_of(record, spec)
