@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from tsds.embeddings.vectors import refuse_masked
 from tsds.errors import InputError, check_path
 from tsds.records import Texts, arrow_table, is_dataset, is_frame
+from tsds.records.chats import CHATS
+from tsds.records.dialogue import is_turn
 from tsds.records.paths import files_of, looks_like_path
 from tsds.sampling import Sampling
 from tsds.selecting import run
@@ -24,8 +26,6 @@ from tsds.stages import Listener
 
 #: What to do where one example is taken for a file, or its fields for tasks; characters of it that are shown.
 _ONE, _SHOWN = "one example? put it in a list: [...]", 60
-#: Fields of a record that hold a chat.
-_CHATS = ("messages", "conversations")
 
 
 def select(
@@ -177,7 +177,7 @@ def tasks_of(target: Any, id_field: str | None) -> Any:
     tasks = {name: _array(one, str(name), id_field) for name, one in target.items()}
     for name, one in tasks.items():
         bare = one is None or (isinstance(one, (int, float, Mapping)) and not is_dataset(one))
-        if bare or (name in _CHATS and _is_talk(one)):
+        if bare or (name in CHATS and isinstance(one, list) and all(map(is_turn, one))):
             raise InputError(f"the field {name!r} of the target is no task: it holds no examples", remedy=_ONE)
         if isinstance(one, str) and one:
             _check_file(one, f", for the task {name!r}")
@@ -193,12 +193,6 @@ def _check_file(text: str, of: str = "") -> None:
             shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
             remedy = f"{error.remedy}; {_ONE}" if error.remedy else _ONE
             raise InputError(f"{error.problem}{of}", path=shown, remedy=remedy) from error
-
-
-def _is_talk(messages: Any) -> bool:
-    """Whether these are the messages of one chat."""
-    known = (isinstance(one, dict) and not one.keys().isdisjoint(("role", "from")) for one in messages)
-    return isinstance(messages, list) and all(known)
 
 
 def _array(source: Any, role: str, id_field: str | None) -> Any:

@@ -71,6 +71,7 @@ ONE = r"one example\? put it in a list: \[\.\.\.\]\)$"
         ({"id": 7, "text": "how many?"}, rf"^the field 'id' of the target is no task: it holds no examples \({ONE}"),
         ({"messages": [{"role": "user", "content": "x"}]}, rf"^the field 'messages' of the target is no task.*{ONE}"),
         ({"conversations": [{"from": "human", "value": "x"}]}, rf"^the field 'conversations' .*{ONE}"),
+        ({"chosen": [{"role": "user", "content": "x"}], "rejected": []}, rf"^the field 'chosen' .*{ONE}"),
         ({"meta": {}}, rf"^the field 'meta' of the target is no task.*{ONE}"),
         ("~ is a tilde", r"^~ is a tilde: no such file or folder \(check the name after ~; one example"),
         ("none", r"^none: no such file or folder \(check the path\)$"),

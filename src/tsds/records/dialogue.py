@@ -68,10 +68,11 @@ def unpacked(value: Any) -> Any:
     if not isinstance(value, str) or not value.lstrip().startswith("["):
         return value
     turns = _parsed(value)
-    return turns if isinstance(turns, list) and turns and all(map(_is_turn, turns)) else value
+    return turns if isinstance(turns, list) and turns and all(map(is_turn, turns)) else value
 
 
-def _is_turn(value: Any) -> bool:
+def is_turn(value: Any) -> bool:
+    """Whether it is a message that says who speaks."""
     return isinstance(value, dict) and isinstance(value.get("role") or value.get("from"), str)
 
 
